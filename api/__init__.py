@@ -1,0 +1,1 @@
+"""Everything that starts a process or speaks HTTP: settings, wiring, app, routes, pages, command line."""

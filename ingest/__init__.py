@@ -1,0 +1,1 @@
+"""Outside material in (files); published changes out to the index."""

@@ -1,0 +1,1 @@
+"""What exists: tables, value types, domain errors, migrations. Imports none of our other packages."""

@@ -1,0 +1,124 @@
+"""Regions, units, people, roles, and how people and programs prove who they are."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Base, Identity, choice
+from models.values import Level, Role
+
+
+class Region(Base):
+    """The city, or one of its counties. A county without a rulebook of its own follows its parent's."""
+
+    __tablename__ = "regions"
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    level: Mapped[Level] = mapped_column(choice(Level))
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"))
+    rulebook: Mapped[str | None] = mapped_column(String(64))
+
+    __table_args__ = (
+        CheckConstraint("(level = 'city') = (parent_id IS NULL)", name="city_has_no_parent"),
+        CheckConstraint("parent_id <> id", name="not_its_own_parent"),
+    )
+
+
+class Unit(Base):
+    """承办单位. A county unit may name its counterpart (对口) unit of the city."""
+
+    __tablename__ = "units"
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    level: Mapped[Level] = mapped_column(choice(Level))
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
+    counterpart_id: Mapped[int | None] = mapped_column(ForeignKey("units.id"))
+    phone: Mapped[str] = mapped_column(String(64), default="")
+
+    region: Mapped[Region] = relationship(lazy="joined")
+
+    __table_args__ = (
+        CheckConstraint("counterpart_id IS NULL OR level = 'county'", name="only_county_units_have_counterparts"),
+    )
+
+
+class Person(Base):
+    __tablename__ = "people"
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    login: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(64))
+    password_hash: Mapped[str] = mapped_column(String(256))
+    active: Mapped[bool] = mapped_column(default=True)
+
+    grants: Mapped[list["RoleGrant"]] = relationship(
+        back_populates="person", lazy="selectin", order_by="RoleGrant.id", cascade="all, delete-orphan"
+    )
+
+
+class RoleGrant(Base):
+    """One role of one person: for a unit (editor, reviewer, leader), a county (its office), or the whole city."""
+
+    __tablename__ = "role_grants"
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), index=True)
+    role: Mapped[Role] = mapped_column(choice(Role))
+    unit_id: Mapped[int | None] = mapped_column(ForeignKey("units.id"), index=True)
+    region_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"))
+
+    person: Mapped[Person] = relationship(back_populates="grants")
+    unit: Mapped[Unit | None] = relationship(lazy="joined")
+    region: Mapped[Region | None] = relationship(lazy="joined")
+
+    __table_args__ = (
+        UniqueConstraint("person_id", "role", "unit_id", "region_id"),
+        CheckConstraint(
+            "(role IN ('editor', 'reviewer', 'unit_leader')) = (unit_id IS NOT NULL)", name="unit_roles_name_a_unit"
+        ),
+        CheckConstraint("(role = 'county_office') = (region_id IS NOT NULL)", name="county_office_names_a_region"),
+    )
+
+
+class LoginSession(Base):
+    """A browser that is logged in. The cookie holds the token, the database only its SHA-256."""
+
+    __tablename__ = "login_sessions"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), index=True)
+    csrf_token: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+    person: Mapped[Person] = relationship(lazy="joined")
+
+
+class ApiToken(Base):
+    """A bearer token of a program that acts with a person's rights."""
+
+    __tablename__ = "api_tokens"
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+    person: Mapped[Person] = relationship(lazy="joined")
+
+
+class FailedLogin(Base):
+    """A wrong password, kept to slow down guessing."""
+
+    __tablename__ = "failed_logins"
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    login: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_failed_logins_login_at", "login", "at"),)

@@ -1,0 +1,148 @@
+"""Value types shared by every package: choices with their Chinese names, what an entry says, who is looking."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+
+class Choice(StrEnum):
+    """A stored word with the Chinese word that people read."""
+
+    label: str
+
+    def __new__(cls, value: str, label: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.label = label
+        return member
+
+
+class Level(Choice):
+    CITY = "city", "市级"
+    COUNTY = "county", "县（市、区）级"
+
+
+class Publicity(Choice):
+    """公开属性 (庆阳 art. 24)."""
+
+    PUBLIC = "public", "公开"
+    INTERNAL = "internal", "内部"
+
+
+class VersionStatus(Choice):
+    DRAFT = "draft", "草稿"
+    SUBMITTED = "submitted", "待审核"
+    CHECKED = "checked", "待发布"
+    PUBLISHED = "published", "已发布"
+    SUPERSEDED = "superseded", "已更新"
+    EXPIRED = "expired", "已到期"
+    INVALID = "invalid", "已失效"
+    WITHDRAWN = "withdrawn", "已下架"
+
+
+class PhrasingKind(Choice):
+    STANDARD = "standard", "标准问"
+    SIMILAR = "similar", "相似问"
+
+
+class Role(Choice):
+    AGENT = "agent", "话务员"
+    EDITOR = "editor", "信息采编员"
+    REVIEWER = "reviewer", "审核员"
+    UNIT_LEADER = "unit_leader", "分管领导"
+    COUNTY_OFFICE = "county_office", "县（市、区）热线办"
+    CITY_OFFICE = "city_office", "市热线办"
+    ANALYST = "analyst", "数据分析员"
+    ADMINISTRATOR = "administrator", "系统管理员"
+
+
+class Outcome(Choice):
+    """What the service says to a question."""
+
+    DIRECT = "direct", "可直接答复"
+    CHOOSE = "choose", "请核对"
+    NONE = "none", "未找到"
+
+
+class Judgement(Choice):
+    CORRECT = "correct", "正确"
+    INCORRECT = "incorrect", "有误"
+
+
+class FaultReason(Choice):
+    UNCLEAR = "unclear", "表述不清"
+    INCOMPLETE = "incomplete", "内容不完整"
+    INACCURATE = "inaccurate", "答案不准确"
+    OUTDATED = "outdated", "已过期"
+    OFF_TOPIC = "off_topic", "文不对题"
+    OTHER = "other", "其他"
+
+
+@dataclass(frozen=True)
+class BasisContent:
+    """依据: the document an answer rests on (济源 art. 8, 庆阳 art. 24)."""
+
+    document: str
+    number: str = ""
+    attachment_count: int = 0
+
+
+@dataclass(frozen=True)
+class EntryContent:
+    """All that one version of an entry says. Equal contents mean that nothing changed."""
+
+    question: str
+    """标准问."""
+    answer: str
+    """Markdown."""
+    unit: str
+    region: str
+    """Names, exactly as in the base."""
+    similar: tuple[str, ...] = ()
+    spoken: str = ""
+    """口径: what the agent reads aloud; empty when the unit has not written one."""
+    keywords: tuple[str, ...] = ()
+    category: str = ""
+    """Path, levels separated by '/'."""
+    bases: tuple[BasisContent, ...] = ()
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    """Aware UTC; the entry is gone at ``valid_to`` itself."""
+    publicity: Publicity = Publicity.INTERNAL
+    info_type: str = ""
+    """信息类型; each city's rulebook has its own list."""
+
+
+@dataclass(frozen=True)
+class CandidateRow:
+    """One row of an imported file that could be read: where it stood, its code if it has one, and its content."""
+
+    sheet: str
+    row: int
+    content: EntryContent
+    code: str = ""
+    """Unique code; empty when the file has none, then unit and standard question identify the entry."""
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who is looking, reduced to what retrieval needs to enforce rights (清远 art. 4(3)).
+
+    An entry is visible when ``everything`` holds, or it is public, or its unit is among ``unit_ids``; and in any case only
+    when it is not in ``hidden_entry_ids``.
+    """
+
+    everything: bool = False
+    unit_ids: frozenset[int] = frozenset()
+    hidden_entry_ids: frozenset[int] = field(default=frozenset())
+
+    def may_see(self, *, entry_id: int, unit_id: int, publicity: Publicity) -> bool:
+        """The same rule for one entry; retrieval applies it to whole columns."""
+        if entry_id in self.hidden_entry_ids:
+            return False
+        return self.everything or publicity is Publicity.PUBLIC or unit_id in self.unit_ids
+
+
+STRANGER = Viewer()
+"""Sees public entries only: a citizen, or a program without rights."""

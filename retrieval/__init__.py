@@ -1,0 +1,1 @@
+"""A question in, ranked entries and a calibrated confidence out. No web, no ORM session."""
