@@ -55,7 +55,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Result:
-    """The answer of one search: hits best first (ties by entry id), what the service says to it, and where time went."""
+    """The answer of one search: hits best first (ties by entry id), what the service says to it, where time went."""
 
     hits: tuple[Hit, ...]
     outcome: Outcome

@@ -1,0 +1,45 @@
+"""The searchable side of published versions, read from the database."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models.knowledge import Version
+from models.values import VersionStatus
+from retrieval.documents import Document
+
+_PICTURE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_TABLE_RULE = re.compile(r"^\s*\|?[\s:|-]+\|?\s*$", re.MULTILINE)
+_MARKS = re.compile(r"[#*`>|_~]+")
+
+
+def documents_of(session: Session, entry_ids: Sequence[int]) -> Iterable[Document]:
+    """Documents of those of the entries that have a published version."""
+    versions = session.scalars(
+        select(Version).where(Version.entry_id.in_(entry_ids), Version.status == VersionStatus.PUBLISHED)
+    )
+    return [_document(version) for version in versions]
+
+
+def plain_text(markdown: str) -> str:
+    """Markdown without its marks: the words of headings, lists, tables, links and picture captions stay."""
+    text = _TABLE_RULE.sub("", _LINK.sub(r"\1", _PICTURE.sub(r"\1", markdown)))
+    return re.sub(r"[ \t]+", " ", _MARKS.sub(" ", text)).strip()
+
+
+def _document(version: Version) -> Document:
+    return Document(
+        entry_id=version.entry_id,
+        version_id=version.id,
+        question=version.question,
+        similar=version.similar,
+        keywords=tuple(keyword.text for keyword in version.keywords),
+        answer="\n".join(filter(None, (version.spoken, plain_text(version.answer)))),
+        unit_id=version.entry.unit_id,
+        publicity=version.publicity,
+        valid_from=version.valid_from,
+        valid_to=version.valid_to,
+    )

@@ -1,0 +1,178 @@
+"""The embedded index: everything in this process, changes visible when ``apply`` returns."""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.values import Viewer
+from retrieval.candidates import candidates
+from retrieval.documents import Change, Document, Hit, Result, Suggestion
+from retrieval.features import NAMES, OWN, Measured, complete, measure
+from retrieval.generation import Generation
+from retrieval.postings import Vocabulary
+from retrieval.question import Understood, understand
+from retrieval.ranker import Ranker, Thresholds, decide
+from retrieval.segment import Segment, Vocabularies
+from retrieval.suggesting import suggestions
+from retrieval.tokens import Tokeniser
+from retrieval.vectors import Matrix
+
+SMALL_DELTA = 500
+"""Changed entries rebuilt with every batch (about 50 ms); beyond that, and a tenth of the base, all is merged."""
+ANSWER_TOKENS = 128
+"""Tokens of an answer that its vector covers: the beginning says what it is about, the rest costs time."""
+
+
+class TextEncoder(Protocol):
+    """Texts to L2-normalised float32 vectors ``(n, dimension)``."""
+
+    @property
+    def dimension(self) -> int: ...
+
+    def encode(self, texts: Sequence[str], *, max_tokens: int | None = None) -> Matrix: ...
+
+
+class EmbeddedIndex:
+    """One base segment, one small delta, rows switched off in both; readers never wait for the writer."""
+
+    def __init__(
+        self,
+        encoder: TextEncoder | None,
+        *,
+        tokeniser: Tokeniser | None = None,
+        ranker: Ranker | None = None,
+        thresholds: Thresholds | None = None,
+    ) -> None:
+        """Without ``encoder`` the index works on words alone."""
+        self._encoder = encoder
+        self._tokeniser = tokeniser or Tokeniser()
+        self._ranker = ranker or Ranker.load("hybrid" if encoder else "words")
+        self._thresholds = thresholds or Thresholds()
+        self._vocabularies = Vocabularies(Vocabulary(), Vocabulary())
+        self._generation = Generation.of((), self._vocabularies)
+        self._writing = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._generation)
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Make the changes visible. The last change of an entry in the batch wins."""
+        latest = {change.entry_id: change.document for change in changes}
+        if not latest:
+            return
+        with self._writing:
+            old = [
+                (segment, live & ~np.isin(segment.columns.entry_ids, list(latest)))
+                for segment, live in self._generation.parts
+            ]
+            added = sorted((d for d in latest.values() if d is not None), key=lambda d: d.entry_id)
+            vectors = self._encode(added)
+            base, delta = (old[0] if old else None), old[1:]
+            in_delta = sum(int(live.sum()) for _, live in delta) + len(added)
+            if base is None or in_delta > max(SMALL_DELTA, len(base[0]) // 10):
+                parts = [self._merge(old, added, vectors)]
+            else:
+                parts = [base, self._merge(delta, added, vectors)]
+            self._generation = Generation.of(parts, self._vocabularies)
+
+    def search(self, query: str, viewer: Viewer, now: datetime, k: int = 10) -> Result:
+        """The best ``k`` entries that ``viewer`` may see and that are valid at ``now``, and what to say of them."""
+        watch = _Stopwatch()
+        generation = self._generation
+        question = understand(query, self._tokeniser, self._vocabularies, None)
+        watch.lap("words")
+        if self._encoder:
+            question = understand(query, self._tokeniser, self._vocabularies, self._encoder.encode([query])[0])
+        watch.lap("encode")
+        found = [
+            (segment, candidates(question, segment, generation, live & segment.columns.visible(viewer, now)))
+            for segment, live in generation.parts
+        ]
+        watch.lap("candidates")
+        measured = [measure(question, segment, rows, generation) for segment, rows in found if len(rows)]
+        own = np.concatenate([m.features for m in measured]) if measured else np.empty((0, len(OWN)), np.float32)
+        features = complete(own, question, generation)
+        watch.lap("features")
+        ids = [m.segment.columns.entry_ids[m.rows] for m in measured]
+        best, scores = self._ranker.rank(features, np.concatenate(ids) if ids else np.empty(0, np.int64))
+        places = [(m, i) for m in measured for i in range(len(m.rows))]
+        hits = tuple(
+            _hit(question, *places[b], score=float(score), features=features[b])
+            for b, score in zip(best[:k], scores[:k], strict=True)
+        )
+        watch.lap("rank")
+        return Result(hits, decide(scores, self._thresholds), watch.laps)
+
+    def suggest(self, typed: str, viewer: Viewer, now: datetime, k: int = 8) -> tuple[Suggestion, ...]:
+        """Stored phrasings for what has been typed so far, at most one for each entry, same filters as ``search``."""
+        return suggestions(typed, self._generation, self._vocabularies, viewer=viewer, now=now, k=k)
+
+    def _encode(self, documents: Sequence[Document]) -> tuple[Matrix, Matrix] | None:
+        """Vectors of all phrasings and of all answers; an empty answer has the zero vector."""
+        if self._encoder is None:
+            return None
+        phrases = self._encoder.encode([p for d in documents for p in d.phrasings])
+        answers = np.zeros((len(documents), self._encoder.dimension), np.float32)
+        spoken = [i for i, d in enumerate(documents) if d.answer.strip()]
+        answers[spoken] = self._encoder.encode([documents[i].answer for i in spoken], max_tokens=ANSWER_TOKENS)
+        return phrases, answers
+
+    def _merge(
+        self,
+        parts: Sequence[tuple[Segment, NDArray[np.bool_]]],
+        added: Sequence[Document],
+        vectors: tuple[Matrix, Matrix] | None,
+    ) -> tuple[Segment, NDArray[np.bool_]]:
+        """One segment of the live rows of ``parts`` and the added documents, by entry id; nothing is encoded twice."""
+        documents, phrases, answers = list(added), [], []
+        if vectors:
+            phrases, answers = [vectors[0]], [vectors[1]]
+        for segment, live in parts:
+            rows = np.flatnonzero(live)
+            documents += [segment.documents[row] for row in rows]
+            if vectors and segment.phrase_vectors and segment.answer_vectors:
+                phrases.append(segment.phrase_vectors.rows(np.flatnonzero(live[segment.phrase_document])))
+                answers.append(segment.answer_vectors.rows(rows))
+        order = sorted(range(len(documents)), key=lambda i: documents[i].entry_id)
+        ordered = [documents[i] for i in order]
+        moved = None
+        if vectors:
+            starts = np.concatenate([[0], np.cumsum([len(d.phrasings) for d in documents])])
+            rows_in_order = [np.arange(starts[i], starts[i + 1]) for i in order]
+            phrase_rows = np.concatenate(rows_in_order) if order else np.empty(0, np.int64)
+            moved = (np.concatenate(phrases)[phrase_rows], np.concatenate(answers)[order])
+        segment = Segment.build(ordered, self._tokeniser, self._vocabularies, moved)
+        return segment, np.ones(len(segment), np.bool_)
+
+
+def _hit(question: Understood, measured: Measured, place: int, *, score: float, features: NDArray[np.float32]) -> Hit:
+    document = measured.segment.documents[measured.rows[place]]
+    phrase = int(measured.best_phrases[place] - measured.segment.phrase_start[measured.rows[place]])
+    text = " ".join((*document.phrasings, *document.keywords, document.answer)).lower()
+    return Hit(
+        entry_id=document.entry_id,
+        version_id=document.version_id,
+        score=score,
+        phrasing=document.phrasings[phrase],
+        matched=tuple(word for word in question.words if word in text),
+        features=dict(zip(NAMES, map(float, features), strict=True)),
+    )
+
+
+class _Stopwatch:
+    """Milliseconds of each stage."""
+
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        self._clock = clock
+        self._last = clock()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = self._clock()
+        self.laps[name] = (now - self._last) * 1000
+        self._last = now

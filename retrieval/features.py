@@ -1,0 +1,192 @@
+"""Stage 2: what is measured of each candidate. The same for every backend."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.generation import Generation
+from retrieval.postings import Floats, Postings, Statistics, bm25
+from retrieval.question import Understood
+from retrieval.segment import Segment
+
+OWN = (
+    "cosine_phrase",  # cosine of the question to the best phrasing
+    "cosine_answer",  # cosine of the question to the answer
+    "cover_question",  # share of the question's words, by idf, that the best phrasing holds
+    "cover_phrase",  # share of that phrasing's words, by idf, that the question holds
+    "pairs_question",  # the same two with character bigrams
+    "pairs_phrase",
+    "cover_entry",  # share of the question's words found anywhere in the entry
+    "cover_answer",  # BM25 of the answer over the highest that it could be
+    "cover_keywords",  # share of the question's words that are keywords
+    "exact",  # the question is one of the phrasings
+    "bare",  # the entry has no answer text, so that nothing can be found in it
+)
+"""Of one candidate alone."""
+RELATIVE = (
+    "cosine_phrase",
+    "cosine_answer",
+    "cover_question",
+    "pairs_question",
+    "cover_entry",
+    "cover_answer",
+)
+"""Also measured as distance to the best other candidate of the question, as 'lead_…': above 0 only for the best."""
+SHARED = (
+    "unknown",  # share of the question's words, by idf, that no entry holds
+    "length",  # logarithm of the number of content words
+)
+"""The same for all candidates of one question."""
+NAMES = (*OWN, *(f"lead_{name}" for name in RELATIVE), *SHARED)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Candidates of one segment with their features."""
+
+    segment: Segment
+    rows: NDArray[np.int64]
+    features: Floats
+    """(len(rows), len(OWN)); each in 0..1 but for the cosines in -1..1."""
+    best_phrases: NDArray[np.int64]
+    """For each candidate the phrasing, as a row of the segment's phrasings, that matched best."""
+
+
+def measure(question: Understood, segment: Segment, rows: NDArray[np.int64], generation: Generation) -> Measured:
+    """The OWN features of the given documents of one segment."""
+    spread = _Spread.of(segment, rows)
+    phrases, starts = spread.phrases, spread.starts
+    cosine: Floats = np.zeros(len(phrases), np.float32)
+    cosine_answer: Floats = np.zeros(len(rows), np.float32)
+    if question.vector is not None and segment.phrase_vectors and segment.answer_vectors:
+        cosine = segment.phrase_vectors.cosines(question.vector, phrases)
+        cosine_answer = segment.answer_vectors.cosines(question.vector, rows)
+    words = _overlap(segment.words, phrases, question.word_terms, generation.words)
+    pairs = _overlap(segment.pairs, phrases, question.pair_terms, generation.pairs)
+    likeness = cosine + np.float32(0.25) * (words.of_question + words.of_row + pairs.of_question + pairs.of_row)
+    best = _argmax_by_group(likeness, starts)
+    answers = bm25(segment.answers, generation.answers, question.known_words)[rows]
+    whole = _whole_idf(question.word_terms, generation.answers)
+    columns = (
+        np.maximum.reduceat(cosine, starts) if len(rows) else cosine,
+        cosine_answer,
+        words.of_question[best],
+        words.of_row[best],
+        pairs.of_question[best],
+        pairs.of_row[best],
+        _cover_entry(question, segment, spread, generation),
+        answers / np.float32(whole) if whole else answers,
+        _overlap(segment.keywords, rows, question.word_terms, generation.words).of_question,
+        _exact(question, segment, phrases, starts),
+        segment.answers.lengths[rows] == 0,
+    )
+    return Measured(segment, rows, np.stack([np.asarray(c, np.float32) for c in columns], 1), phrases[best])
+
+
+def complete(own: Floats, question: Understood, generation: Generation) -> Floats:
+    """All features, in the order of NAMES, of all candidates of one question; (n, len(OWN)) to (n, len(NAMES))."""
+    columns = [own]
+    for name in RELATIVE:
+        column = own[:, OWN.index(name)]
+        columns.append((column - _best_other(column))[:, None])
+    columns.append(np.full((len(own), 1), _unknown(question, generation), np.float32))
+    columns.append(np.full((len(own), 1), np.log1p(len(question.words)) / 4, np.float32))
+    return np.hstack(columns).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """Documents and all their phrasings laid end to end."""
+
+    rows: NDArray[np.int64]
+    phrases: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, segment: Segment, rows: NDArray[np.int64]) -> "_Spread":
+        sizes = np.diff(segment.phrase_start)[rows]
+        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+        phrases = np.arange(sizes.sum()) + np.repeat(segment.phrase_start[rows] - starts, sizes)
+        return cls(rows, phrases, starts, sizes)
+
+
+@dataclass(frozen=True)
+class _Overlap:
+    of_question: Floats
+    of_row: Floats
+
+
+def _overlap(
+    postings: Postings, rows: NDArray[np.int64], terms: tuple[int | None, ...], statistics: Statistics
+) -> _Overlap:
+    """Shared terms of the question and each row, weighted by idf: as share of the question, and of the row."""
+    weights = statistics.weights
+    whole = _whole_idf(terms, statistics)
+    asked = np.zeros_like(weights)
+    for term in terms:
+        if term is not None and term < len(weights):
+            asked[term] = weights[term]
+    held, starts = postings.terms_of(rows)
+    shared = _sum_by_group(asked[held], starts)
+    own = _sum_by_group(weights[held], starts)
+    return _Overlap(
+        of_question=shared / whole if whole else shared,
+        of_row=np.divide(shared, own, out=np.zeros_like(shared), where=own > 0),
+    )
+
+
+def _cover_entry(question: Understood, segment: Segment, spread: _Spread, generation: Generation) -> Floats:
+    """Share of the question's words, by idf, found in a phrasing, the answer or the keywords."""
+    whole = _whole_idf(question.word_terms, generation.words)
+    covered = np.zeros(len(spread.rows), np.float32)
+    owner = np.repeat(np.arange(len(spread.rows)), spread.sizes)
+    for term in question.known_words:
+        found = np.zeros(len(spread.rows), np.bool_)
+        found[owner[np.isin(spread.phrases, segment.words.rows_with(term)[0])]] = True
+        found |= np.isin(spread.rows, segment.answers.rows_with(term)[0])
+        found |= np.isin(spread.rows, segment.keywords.rows_with(term)[0])
+        covered += found * np.float32(generation.words.idf(term))
+    return covered / np.float32(whole) if whole else covered
+
+
+def _exact(question: Understood, segment: Segment, phrases: NDArray[np.int64], starts: NDArray[np.int64]) -> Floats:
+    same = np.fromiter((segment.phrase_texts[p] == question.squeezed for p in phrases), np.float32, len(phrases))
+    return np.asarray(np.maximum.reduceat(same, starts), np.float32) if len(starts) else same
+
+
+def _unknown(question: Understood, generation: Generation) -> float:
+    whole = _whole_idf(question.word_terms, generation.words)
+    missing = sum(generation.words.idf(t) for t in question.word_terms if not generation.holds(t))
+    return missing / whole if whole else 1.0
+
+
+def _whole_idf(terms: tuple[int | None, ...], statistics: Statistics) -> float:
+    return sum(statistics.idf(term) for term in terms)
+
+
+def _best_other(column: Floats) -> Floats:
+    """For each value the highest of the others; its own value when it is alone."""
+    if len(column) < 2:
+        return column
+    order = np.argsort(-column, kind="stable")
+    others = np.full(len(column), column[order[0]], np.float32)
+    others[order[0]] = column[order[1]]
+    return others
+
+
+def _argmax_by_group(values: Floats, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Position of the first highest value of each group; groups are not empty."""
+    if not len(starts):
+        return np.empty(0, np.int64)
+    highest = np.maximum.reduceat(values, starts)
+    sizes = np.diff(np.append(starts, len(values)))
+    positions = np.where(values == np.repeat(highest, sizes), np.arange(len(values)), len(values))
+    return np.asarray(np.minimum.reduceat(positions, starts), np.int64)
+
+
+def _sum_by_group(values: Floats, starts: NDArray[np.int32]) -> Floats:
+    """Sums between neighbouring ``starts`` (end last); empty groups give 0."""
+    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+    return np.asarray(sums[starts[1:]] - sums[starts[:-1]], np.float32)

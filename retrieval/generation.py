@@ -1,0 +1,49 @@
+"""One consistent state of the index: its segments, which of their rows live, and the statistics over them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.postings import Statistics
+from retrieval.segment import Segment, Vocabularies
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Never changes once made; a search works on the one it started with."""
+
+    parts: tuple[tuple[Segment, Mask], ...]
+    """Segments, each with its live documents."""
+    words: Statistics
+    pairs: Statistics
+    answers: Statistics
+
+    @classmethod
+    def of(cls, parts: Sequence[tuple[Segment, Mask]], vocabularies: Vocabularies) -> "Generation":
+        phrase_live = [np.repeat(live, np.diff(segment.phrase_start)) for segment, live in parts]
+        words, pairs = len(vocabularies.words), len(vocabularies.pairs)
+        return cls(
+            parts=tuple(parts),
+            words=Statistics.of([(s.words, m) for (s, _), m in zip(parts, phrase_live, strict=True)], words),
+            pairs=Statistics.of([(s.pairs, m) for (s, _), m in zip(parts, phrase_live, strict=True)], pairs),
+            answers=Statistics.of([(s.answers, live) for s, live in parts], words),
+        )
+
+    def __len__(self) -> int:
+        return sum(int(live.sum()) for _, live in self.parts)
+
+    def holds(self, term: int | None) -> bool:
+        """Whether any live phrasing or answer holds the word."""
+        return term is not None and any(
+            term < len(s.document_frequency) and s.document_frequency[term] > 0 for s in (self.words, self.answers)
+        )
+
+    def live_rows(self) -> Iterator[tuple[Segment, int]]:
+        """Every live document as segment and row."""
+        for segment, live in self.parts:
+            for row in np.flatnonzero(live):
+                yield segment, int(row)

@@ -1,0 +1,59 @@
+"""Suggestions while typing: stored phrasings that begin with, contain, or share most of what has been typed."""
+
+from datetime import datetime
+
+import numpy as np
+
+from models.values import Viewer
+from retrieval.documents import Suggestion
+from retrieval.generation import Generation
+from retrieval.postings import bm25
+from retrieval.segment import Vocabularies
+from retrieval.text import normalise
+from retrieval.tokens import bigrams
+
+LOOKED_AT = 100
+"""Phrasings of each segment that are compared closely."""
+SHARED_ENOUGH = 0.6
+"""Share of the typed bigrams that a phrasing must hold when it does not hold the whole."""
+
+
+def suggestions(
+    typed: str, generation: Generation, vocabularies: Vocabularies, *, viewer: Viewer, now: datetime, k: int
+) -> tuple[Suggestion, ...]:
+    """At most ``k``, one for each entry: beginnings, then containing, then sharing; shorter first, then by entry."""
+    wanted = normalise(typed).replace(" ", "")
+    if not wanted:
+        return ()
+    pairs = set(bigrams(typed))
+    terms = [t for t in map(vocabularies.pairs.known, sorted(pairs)) if t is not None]
+    ranked: list[tuple[int, float, int, int, str]] = []
+    for segment, live in generation.parts:
+        owner = segment.phrase_document
+        visible = (live & segment.columns.visible(viewer, now))[owner]
+        if len(wanted) == 1:
+            rows = [r for r in np.flatnonzero(visible) if wanted in segment.phrase_texts[r]]
+        else:
+            scores = np.where(visible, bm25(segment.pairs, generation.pairs, terms), 0)
+            rows = [r for r in np.argsort(-scores, kind="stable")[:LOOKED_AT] if scores[r] > 0]
+        for row in rows:
+            text = segment.phrase_texts[row]
+            kind = _kind(wanted, pairs, text)
+            if kind is not None:
+                document = segment.documents[owner[row]]
+                phrasing = document.phrasings[row - segment.phrase_start[owner[row]]]
+                ranked.append((*kind, len(text), document.entry_id, phrasing))
+    best: dict[int, str] = {}
+    for *_, entry_id, phrasing in sorted(ranked):
+        best.setdefault(entry_id, phrasing)
+    return tuple(Suggestion(entry_id, text) for entry_id, text in list(best.items())[:k])
+
+
+def _kind(wanted: str, pairs: set[str], text: str) -> tuple[int, float] | None:
+    """How well ``text`` fits, lower is better; None when it does not."""
+    if text.startswith(wanted):
+        return 0, 0.0
+    if wanted in text:
+        return 1, 0.0
+    shared = sum(pair in text for pair in pairs) / len(pairs)
+    return (2, -shared) if shared >= SHARED_ENOUGH else None
