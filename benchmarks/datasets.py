@@ -20,6 +20,8 @@ class Query:
     relevant: frozenset[str] = frozenset()
     exclude: frozenset[str] = frozenset()
     answerable: bool = True
+    split: str = ""
+    """'dev' or 'held' where a set keeps some questions back from tuning."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def read_corpus(*paths: Path, name: str = "") -> Corpus:
     documents: list[Document] = []
     for path in paths:
         for line, row in _lines(path):
-            key = _text(row, "code" if "id" not in row else "id", path, line)
+            key = _text(row, "code" if "code" in row and "id" not in row else "id", path, line)
             if key in ids:
                 raise FileRefused(str(Problem(path.name, line, "id", f"与前面的条目重复：{key}")))
             ids[key] = None
@@ -72,6 +74,7 @@ def read_queries(*paths: Path) -> list[Query]:
                     relevant=relevant,
                     exclude=frozenset(_texts(row, "exclude", path, line)),
                     answerable=bool(row.get("answerable", bool(relevant))),
+                    split=str(row.get("split", "")),
                 )
             )
     return queries

@@ -47,7 +47,8 @@ def judge(queries: Sequence[Query], answers: Sequence[Answered]) -> list[Judged]
     judged = []
     for query in queries:
         answer = by_id.get(query.id, Answered(query.id, (), False))
-        hits = [hit for hit in dict(answer.hits).items() if hit[0] not in query.exclude]
+        first = dict(reversed(answer.hits))
+        hits = [(key, first.pop(key)) for key, _ in answer.hits if key in first and key not in query.exclude]
         rank = next((i for i, (hit, _) in enumerate(hits[:DEPTH]) if hit in query.relevant), None)
         judged.append(
             Judged(

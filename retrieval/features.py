@@ -186,7 +186,7 @@ def _argmax_by_group(values: Floats, starts: NDArray[np.int64]) -> NDArray[np.in
     return np.asarray(np.minimum.reduceat(positions, starts), np.int64)
 
 
-def _sum_by_group(values: Floats, starts: NDArray[np.int32]) -> Floats:
+def _sum_by_group(values: NDArray[np.float64], starts: NDArray[np.int32]) -> Floats:
     """Sums between neighbouring ``starts`` (end last); empty groups give 0."""
-    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+    sums = np.concatenate([[0.0], np.cumsum(values)])
     return np.asarray(sums[starts[1:]] - sums[starts[:-1]], np.float32)

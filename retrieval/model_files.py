@@ -339,7 +339,7 @@ def _word_piece_tokenizer(vocabulary: Path, settings: Mapping[str, Any]) -> Toke
 
 
 def _pooling(original: Path) -> Pooling:
-    """As sentence-transformers writes it, by the name of the mode now and by one switch per mode before 2025.
+    """As sentence-transformers writes it, by the name of the mode, or in older versions by a switch for each.
 
     Mean when nothing is said, as there.
     """

@@ -16,6 +16,9 @@ K1 = 1.2
 B = 0.75
 """Lucene's defaults; questions are short, so neither moves the result much."""
 
+IDF_STEP = 2.0**-30
+"""idf is kept in whole steps, so that sums of it are exact and come out alike in whatever order terms are added."""
+
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
@@ -110,29 +113,36 @@ class Statistics:
         return cls(rows, length, frequency)
 
     @cached_property
-    def weights(self) -> Floats:
+    def weights(self) -> NDArray[np.float64]:
         """Inverse document frequency of every term number."""
         df = self.document_frequency
-        return np.log1p((self.rows - df + 0.5) / (df + 0.5)).astype(np.float32)
+        return _in_steps(np.log1p((self.rows - df + 0.5) / (df + 0.5)))
 
     def idf(self, term: int | None) -> float:
         """Inverse document frequency; a token that no row holds weighs as much as one can."""
         if term is not None and term < len(self.weights):
             return float(self.weights[term])
-        return float(np.log1p((self.rows + 0.5) / 0.5))
+        return float(_in_steps(np.log1p(np.array((self.rows + 0.5) / 0.5))))
 
 
 def bm25(postings: Postings, statistics: Statistics, terms: Sequence[int]) -> Floats:
-    """Scores of every row for a query of term numbers (repeats count); shape (rows,), higher is better."""
+    """Scores of every row for a query of term numbers (repeats count); shape (rows,), higher is better.
+
+    Terms are added in the order of the query, never of their numbers: those depend on what was indexed first.
+    """
     scores = np.zeros(len(postings), np.float32)
     if not len(postings) or statistics.total_length <= 0:
         return scores
     average = statistics.total_length / statistics.rows
-    for term, repeats in sorted(Counter(terms).items()):
+    for term, repeats in Counter(terms).items():
         rows, counts = postings.rows_with(term)
         saturation = K1 * (1 - B + B * postings.lengths[rows] / average)
         scores[rows] += repeats * statistics.idf(term) * counts / (counts + saturation)
     return scores
+
+
+def _in_steps(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.round(value / IDF_STEP) * IDF_STEP)
 
 
 def _starts(sizes: Ints) -> Ints:

@@ -65,7 +65,9 @@ class Ranker:
             confidence=Linear.read(described["confidence"], CONFIDENCE_NAMES),
         )
 
-    def rank(self, features: Floats, entry_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def rank(
+        self, features: Floats | NDArray[np.float64], entry_ids: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Candidates best first (ties by entry id) and their scores in that order, never increasing."""
         if not len(features):
             return np.empty(0, np.int64), np.empty(0)

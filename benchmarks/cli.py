@@ -1,0 +1,69 @@
+"""``zhida bench …``: the commands behind every figure that the project states."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks import quality, suite, timing
+from benchmarks.datasets import read_corpus, read_queries
+from benchmarks.encoders import open_encoder
+from retrieval.embedded import EmbeddedIndex
+
+app = typer.Typer(help="测量：质量、速度。每个数字都由这里的命令得出。", no_args_is_help=True)
+
+ALL_CORES = os.cpu_count() or 1
+
+Kb = Annotated[Path, typer.Option("--kb", help="知识库文件 corpus.jsonl", exists=True, dir_okay=False)]
+Queries = Annotated[Path, typer.Option("--queries", help="测试问题 queries.jsonl", exists=True, dir_okay=False)]
+Out = Annotated[Path, typer.Option("--out", help="结果文件 results.jsonl")]
+Model = Annotated[str | None, typer.Option("--model", help="模型名称；none 为不用模型，仅按词语；默认同服务设置")]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="建库时同时编码的线程数；提问逐条进行，毫秒数才真实")]
+
+
+@app.command("quality")
+def run_quality(kb: Kb, queries: Queries, out: Out, model: Model = None, workers: Workers = ALL_CORES) -> None:
+    """在一个独立的库上逐条提问，写出每条结果，最后一行是汇总。"""
+    corpus, asked = read_corpus(kb), read_queries(queries)
+    index = EmbeddedIndex(open_encoder(model, threads=workers))
+    _say(f"建库：{len(corpus.documents)} 条")
+    seconds = quality.build(index, corpus)
+    _say(f"建库用时 {seconds:.1f} 秒；提问 {len(asked)} 条")
+    answers, stages = quality.answer_all(index, corpus, asked, _say)
+    quality.write_results(out, answers)
+    _say("各环节毫秒中位数：" + "，".join(f"{name} {ms:.2f}" for name, ms in stages.items()))
+    print(json.dumps(quality.summary(asked, answers), ensure_ascii=False))
+
+
+@app.command("all")
+def run_all(
+    data: Annotated[Path, typer.Option(help="开发数据所在文件夹；没有时只测演示库")] = Path("../shared/data"),
+    model: Model = None,
+    workers: Workers = ALL_CORES,
+    out: Annotated[Path | None, typer.Option(help="另存为 Markdown")] = None,
+) -> None:
+    """各数据集上与三个基线并排比较，再测演示库与各环节用时（make bench）。"""
+    text = suite.run(data, open_encoder(model, threads=workers), _say)
+    print(text)
+    if out is not None:
+        out.write_text(text + "\n", encoding="utf-8")
+
+
+@app.command("speed")
+def run_speed(
+    sizes: Annotated[str, typer.Option(help="条目数，逗号分隔")] = "2000,20000",
+    questions: Annotated[int, typer.Option(min=1, help="提问条数")] = 500,
+    data: Annotated[Path, typer.Option(help="取真实文本的文件夹")] = Path("../shared/data"),
+    model: Model = None,
+    workers: Workers = ALL_CORES,
+) -> None:
+    """不同库规模下一次检索各环节的毫秒数。"""
+    encoder = open_encoder(model, threads=workers)
+    print(timing.run([int(size) for size in sizes.split(",")], questions, data, encoder, _say))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
