@@ -22,6 +22,14 @@ OWN = (
     "cover_keywords",  # share of the question's words that are keywords
     "exact",  # the question is one of the phrasings
     "bare",  # the entry has no answer text, so that nothing can be found in it
+    "rarest_missing",  # idf of the rarest word of the question that the entry does not hold, over the highest idf
+    "aspect_same",  # the best phrasing asks about the same aspect (费用, 材料, 时限 …)
+    "aspect_other",  # both ask about an aspect, but not the same
+    "aspect_missing",  # share of the asked aspects that the entry does not tell
+    "kind_same",  # groups of contrasts (职工/居民 …) in which the standard question names the same kind
+    "kind_conflict",  # groups in which it names only another kind
+    "kind_absent",  # groups of which the entry nowhere names the question's kind
+    "number_missing",  # share of the question's numbers that the entry does not hold
 )
 """Of one candidate alone."""
 RELATIVE = (
@@ -68,6 +76,7 @@ def measure(question: Understood, segment: Segment, rows: NDArray[np.int64], gen
     best = _argmax_by_group(likeness, starts)
     answers = bm25(segment.answers, generation.answers, question.known_words)[rows]
     whole = _whole_idf(question.word_terms, generation.answers)
+    covered, rarest_missing = _cover_entry(question, segment, spread, generation)
     columns = (
         np.maximum.reduceat(cosine, starts) if len(rows) else cosine,
         cosine_answer,
@@ -75,11 +84,15 @@ def measure(question: Understood, segment: Segment, rows: NDArray[np.int64], gen
         words.of_row[best],
         pairs.of_question[best],
         pairs.of_row[best],
-        _cover_entry(question, segment, spread, generation),
+        covered,
         answers / np.float32(whole) if whole else answers,
         _overlap(segment.keywords, rows, question.word_terms, generation.words).of_question,
         _exact(question, segment, phrases, starts),
         segment.answers.lengths[rows] == 0,
+        rarest_missing,
+        *_aspects(question, segment, rows, spread.phrases[best]),
+        *_kinds(question, segment, rows),
+        _number_missing(question, segment, rows),
     )
     return Measured(segment, rows, np.stack([np.asarray(c, np.float32) for c in columns], 1), phrases[best])
 
@@ -137,18 +150,56 @@ def _overlap(
     )
 
 
-def _cover_entry(question: Understood, segment: Segment, spread: _Spread, generation: Generation) -> Floats:
-    """Share of the question's words, by idf, found in a phrasing, the answer or the keywords."""
-    whole = _whole_idf(question.word_terms, generation.words)
+def _cover_entry(
+    question: Understood, segment: Segment, spread: _Spread, generation: Generation
+) -> tuple[Floats, Floats]:
+    """Share of the question's words, by idf, found in a phrasing, the answer or the keywords; the rarest not found."""
+    statistics = generation.words
+    whole = _whole_idf(question.word_terms, statistics)
     covered = np.zeros(len(spread.rows), np.float32)
+    rarest = np.zeros(len(spread.rows), np.float32)
     owner = np.repeat(np.arange(len(spread.rows)), spread.sizes)
-    for term in question.known_words:
+    for term in question.word_terms:
         found = np.zeros(len(spread.rows), np.bool_)
-        found[owner[np.isin(spread.phrases, segment.words.rows_with(term)[0])]] = True
-        found |= np.isin(spread.rows, segment.answers.rows_with(term)[0])
-        found |= np.isin(spread.rows, segment.keywords.rows_with(term)[0])
-        covered += found * np.float32(generation.words.idf(term))
-    return covered / np.float32(whole) if whole else covered
+        weight = np.float32(statistics.idf(term))
+        if term is not None:
+            found[owner[np.isin(spread.phrases, segment.words.rows_with(term)[0])]] = True
+            found |= np.isin(spread.rows, segment.answers.rows_with(term)[0])
+            found |= np.isin(spread.rows, segment.keywords.rows_with(term)[0])
+        covered += found * weight
+        rarest = np.maximum(rarest, ~found * weight)
+    return (covered / np.float32(whole) if whole else covered), rarest / np.float32(statistics.idf(None))
+
+
+def _aspects(
+    question: Understood, segment: Segment, rows: NDArray[np.int64], phrases: NDArray[np.int64]
+) -> tuple[Floats, Floats, Floats]:
+    """Asked by the best phrasing too; another asked instead; share that neither phrasing nor answer tells."""
+    asked = np.uint64(question.aspects)
+    of_phrase = segment.phrase_aspects[phrases]
+    same = (of_phrase & asked) > 0
+    other = ~same & (of_phrase > 0) & (asked > 0)
+    missing = np.bitwise_count(asked & ~(of_phrase | segment.answer_aspects[rows]))
+    share = missing / max(1, question.aspects.bit_count())
+    return same.astype(np.float32), other.astype(np.float32), share.astype(np.float32)
+
+
+def _kinds(question: Understood, segment: Segment, rows: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+    """Groups of contrasts in which the entry's question names the same kind, only others; where the kind is nowhere."""
+    named = question.kinds > 0
+    of_question = segment.question_kinds[rows]
+    shared = (of_question & question.kinds) > 0
+    same = (shared & named).sum(1)
+    conflict = (~shared & (of_question > 0) & named).sum(1)
+    absent = (((segment.entry_kinds[rows] & question.kinds) == 0) & named).sum(1)
+    return same.astype(np.float32), conflict.astype(np.float32), absent.astype(np.float32)
+
+
+def _number_missing(question: Understood, segment: Segment, rows: NDArray[np.int64]) -> Floats:
+    if not question.numbers:
+        return np.zeros(len(rows), np.float32)
+    missing = [sum(number not in segment.entry_texts[row] for number in question.numbers) for row in rows]
+    return np.array(missing, np.float32) / np.float32(len(question.numbers))
 
 
 def _exact(question: Understood, segment: Segment, phrases: NDArray[np.int64], starts: NDArray[np.int64]) -> Floats:

@@ -1,13 +1,18 @@
 """What is known of a question before any entry is looked at."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from retrieval.marks import Bits, asked_aspects, kind_table
 from retrieval.segment import Vocabularies
 from retrieval.text import normalise
 from retrieval.tokens import Tokeniser, bigrams
 from retrieval.vectors import Matrix
 
+PRECISE_CHARACTERS = 60
+"""Longer questions are stories: they name so many kinds, aspects and numbers beside the point that none is taken."""
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 MAX_QUESTION_CHARACTERS = 2000
 """Longer text is refused at the edge; nobody types it, and it would only cost time."""
 
@@ -22,6 +27,12 @@ class Understood:
     """Content words in order, repeats dropped."""
     word_terms: tuple[int | None, ...]
     pair_terms: tuple[int | None, ...]
+    aspects: int
+    """Bits of what it asks about."""
+    kinds: Bits
+    """Bits of the kinds it names, one for each group of contrasts."""
+    numbers: tuple[str, ...]
+    """Numbers in it: years, ages, amounts."""
     vector: Matrix | None
     """(d,), L2-normalised; None without a model."""
 
@@ -38,11 +49,16 @@ def understand(text: str, tokeniser: Tokeniser, vocabularies: Vocabularies, vect
     """Tokens of the question with their numbers in the index."""
     words = _distinct(tokeniser.content_words(text))
     pairs = _distinct(bigrams(text))
+    squeezed = normalise(text).replace(" ", "")
+    told = squeezed if len(squeezed) <= PRECISE_CHARACTERS else ""
     return Understood(
-        squeezed=normalise(text).replace(" ", ""),
+        squeezed=squeezed,
         words=words,
         word_terms=tuple(vocabularies.words.known(word) for word in words),
         pair_terms=tuple(vocabularies.pairs.known(pair) for pair in pairs),
+        aspects=asked_aspects(told),
+        kinds=kind_table([told])[0],
+        numbers=_distinct(_NUMBER.findall(told)),
         vector=vector,
     )
 
