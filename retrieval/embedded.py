@@ -44,12 +44,15 @@ class EmbeddedIndex:
         self,
         encoder: TextEncoder | None,
         *,
+        memory: TextEncoder | None = None,
         tokeniser: Tokeniser | None = None,
         ranker: Ranker | None = None,
         thresholds: Thresholds | None = None,
     ) -> None:
-        """Without ``encoder`` the index works on words alone."""
+        """Without ``encoder`` the index works on words alone. ``memory``: the same encoder, but one that remembers
+        what it has encoded; used for entries, not for questions."""
         self._encoder = encoder
+        self._entry_encoder = memory or encoder
         self._tokeniser = tokeniser or Tokeniser()
         self._ranker = ranker or Ranker.load("hybrid" if encoder else "words")
         self._thresholds = thresholds or Thresholds()
@@ -114,12 +117,12 @@ class EmbeddedIndex:
 
     def _encode(self, documents: Sequence[Document]) -> tuple[Matrix, Matrix] | None:
         """Vectors of all phrasings and of all answers; an empty answer has the zero vector."""
-        if self._encoder is None:
+        if self._entry_encoder is None:
             return None
-        phrases = self._encoder.encode([p for d in documents for p in d.phrasings])
-        answers = np.zeros((len(documents), self._encoder.dimension), np.float32)
+        phrases = self._entry_encoder.encode([p for d in documents for p in d.phrasings])
+        answers = np.zeros((len(documents), self._entry_encoder.dimension), np.float32)
         spoken = [i for i, d in enumerate(documents) if d.answer.strip()]
-        answers[spoken] = self._encoder.encode([documents[i].answer for i in spoken], max_tokens=ANSWER_TOKENS)
+        answers[spoken] = self._entry_encoder.encode([documents[i].answer for i in spoken], max_tokens=ANSWER_TOKENS)
         return phrases, answers
 
     def _merge(

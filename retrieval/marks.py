@@ -1,4 +1,4 @@
-"""What a text asks about or speaks of, as bits: aspects (费用 材料 …) and kinds that exclude each other (职工/居民 …)."""
+"""What a text asks about or speaks of, as bits: aspects (费用 材料 …) and kinds that exclude each other (职工/居民)."""
 
 import tomllib
 from collections.abc import Sequence
