@@ -14,8 +14,8 @@ from retrieval.tokens import bigrams
 
 LOOKED_AT = 100
 """Phrasings of each segment that are compared closely."""
-SHARED_ENOUGH = 0.6
-"""Share of the typed bigrams that a phrasing must hold when it does not hold the whole."""
+SHARED_ENOUGH = 0.5
+"""Share of the typed bigrams, by idf, that a phrasing must hold when it does not hold the whole."""
 
 
 def suggestions(
@@ -25,8 +25,8 @@ def suggestions(
     wanted = normalise(typed).replace(" ", "")
     if not wanted:
         return ()
-    pairs = set(bigrams(typed))
-    terms = [t for t in map(vocabularies.pairs.known, sorted(pairs)) if t is not None]
+    pairs = {pair: generation.pairs.idf(vocabularies.pairs.known(pair)) for pair in sorted(set(bigrams(typed)))}
+    terms = [t for t in map(vocabularies.pairs.known, pairs) if t is not None]
     ranked: list[tuple[int, float, int, int, str]] = []
     for segment, live in generation.parts:
         owner = segment.phrase_document
@@ -49,11 +49,11 @@ def suggestions(
     return tuple(Suggestion(entry_id, text) for entry_id, text in list(best.items())[:k])
 
 
-def _kind(wanted: str, pairs: set[str], text: str) -> tuple[int, float] | None:
+def _kind(wanted: str, pairs: dict[str, float], text: str) -> tuple[int, float] | None:
     """How well ``text`` fits, lower is better; None when it does not."""
     if text.startswith(wanted):
         return 0, 0.0
     if wanted in text:
         return 1, 0.0
-    shared = sum(pair in text for pair in pairs) / len(pairs)
+    shared = sum(idf for pair, idf in pairs.items() if pair in text) / sum(pairs.values())
     return (2, -shared) if shared >= SHARED_ENOUGH else None
