@@ -40,15 +40,18 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def choice(kind: type[StrEnum]) -> Enum:
-    """A column that holds the value of a Choice, with a check constraint in the database."""
+def choice(kind: type[StrEnum], name: str | None = None) -> Enum:
+    """A column that holds the value of a Choice, with a check constraint in the database.
+
+    ``name`` tells apart the constraints of two columns of one kind in one table.
+    """
     return Enum(
         kind,
         values_callable=lambda members: [member.value for member in members],
         native_enum=False,
         create_constraint=True,
         length=24,
-        name=kind.__name__.lower(),
+        name=name or kind.__name__.lower(),
     )
 
 

@@ -30,13 +30,9 @@ class Entry(Base):
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     code: Mapped[str] = mapped_column(String(64), unique=True)
     unit_id: Mapped[int] = mapped_column(ForeignKey("units.id"), index=True)
-    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"))
-    category_id: Mapped[int | None] = mapped_column(ForeignKey("categories.id"), index=True)
     created_at: Mapped[datetime]
 
     unit: Mapped[Unit] = relationship(lazy="joined", innerjoin=True)
-    region: Mapped[Region] = relationship(lazy="joined", innerjoin=True)
-    category: Mapped[Category | None] = relationship(lazy="joined")
     versions: Mapped[list["Version"]] = relationship(back_populates="entry", order_by="Version.number")
 
     __table_args__ = (CheckConstraint("code <> ''", name="code_not_empty"),)
@@ -51,6 +47,8 @@ class Version(Base):
     entry_id: Mapped[int] = mapped_column(ForeignKey("entries.id", ondelete="CASCADE"))
     number: Mapped[int]
     status: Mapped[VersionStatus] = mapped_column(choice(VersionStatus), index=True)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"))
+    category_id: Mapped[int | None] = mapped_column(ForeignKey("categories.id"), index=True)
     spoken: Mapped[str] = mapped_column(Text, default="")
     answer: Mapped[str] = mapped_column(Text)
     valid_from: Mapped[datetime | None]
@@ -62,6 +60,8 @@ class Version(Base):
     published_at: Mapped[datetime | None]
 
     entry: Mapped[Entry] = relationship(back_populates="versions")
+    region: Mapped[Region] = relationship(lazy="joined", innerjoin=True)
+    category: Mapped[Category | None] = relationship(lazy="joined")
     created_by: Mapped[Person | None] = relationship()
     phrasings: Mapped[list["Phrasing"]] = relationship(
         lazy="selectin", order_by="Phrasing.position", cascade="all, delete-orphan"
@@ -104,11 +104,11 @@ class Version(Base):
             question=self.question,
             answer=self.answer,
             unit=self.entry.unit.name,
-            region=self.entry.region.name,
+            region=self.region.name,
             similar=self.similar,
             spoken=self.spoken,
             keywords=tuple(k.text for k in self.keywords),
-            category=self.entry.category.path if self.entry.category else "",
+            category=self.category.path if self.category else "",
             bases=tuple(BasisContent(b.document, b.number, b.attachment_count) for b in self.bases),
             valid_from=self.valid_from,
             valid_to=self.valid_to,
@@ -192,8 +192,8 @@ class Transition(Base):
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), index=True)
-    from_status: Mapped[VersionStatus | None] = mapped_column(choice(VersionStatus))
-    to_status: Mapped[VersionStatus] = mapped_column(choice(VersionStatus))
+    from_status: Mapped[VersionStatus | None] = mapped_column(choice(VersionStatus, "from_status"))
+    to_status: Mapped[VersionStatus] = mapped_column(choice(VersionStatus, "to_status"))
     actor_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     """Null: the system itself."""
     at: Mapped[datetime]
@@ -209,7 +209,7 @@ class ChangeLog(Base):
     __tablename__ = "change_log"
 
     seq: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=True)
-    entry_id: Mapped[int]
+    entry_id: Mapped[int] = mapped_column(Identity)
     """No foreign key: the row outlives a deleted entry."""
     at: Mapped[datetime]
 

@@ -114,6 +114,35 @@ class EntryContent:
     """信息类型; each city's rulebook has its own list."""
 
 
+class EntryField(Choice):
+    """The parts of an entry as files name them; the values are the keys of a .jsonl line."""
+
+    CODE = "code", "编号"
+    QUESTION = "question", "标准问"
+    SIMILAR = "similar", "相似问法"
+    SPOKEN = "spoken", "口径"
+    ANSWER = "answer", "答案"
+    KEYWORDS = "keywords", "关键字"
+    CATEGORY = "category", "类目"
+    BASIS = "basis", "依据文件名称"
+    BASIS_NUMBER = "basis_number", "文号"
+    BASIS_ATTACHMENTS = "basis_attachments", "附件数量"
+    VALID_FROM = "valid_from", "生效时间"
+    VALID_TO = "valid_to", "下架时间"
+    PUBLICITY = "publicity", "公开属性"
+    INFO_TYPE = "info_type", "信息类型"
+    UNIT = "unit", "责任单位"
+    REGION = "region", "适用区域"
+
+
+@dataclass(frozen=True)
+class ExportedEntry:
+    """An entry as it leaves the base: its code and what one of its versions says."""
+
+    code: str
+    content: EntryContent
+
+
 @dataclass(frozen=True)
 class CandidateRow:
     """One row of an imported file that could be read: where it stood, its code if it has one, and its content."""
