@@ -1,10 +1,13 @@
 """The life of a version: one table of allowed moves, one ``move()``, and the actions people take through it."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from kb_admin.contents import batches
 from models.errors import Conflict, Invalid
 from models.knowledge import Basis, Category, ChangeLog, Entry, Keyword, Phrasing, Transition, Version
 from models.organisation import Person, Region, Unit
@@ -29,8 +32,8 @@ def create_entry(
     session: Session, content: EntryContent, *, code: str = "", actor: Person | None, now: datetime
 ) -> Version:
     """A new entry whose first version is a draft. Without ``code`` the system gives one (清远 art. 4(2)3)."""
-    unit, region = _unit(session, content.unit), _region(session, content.region)
-    entry = Entry(code=code or _next_code(session), unit=unit, region=region, created_at=now)
+    unit = _unit(session, content.unit)
+    entry = Entry(code=code or system_code(next_code_number(session)), unit=unit, created_at=now)
     session.add(entry)
     return add_version(session, entry, content, actor=actor, now=now)
 
@@ -41,13 +44,20 @@ def add_version(
     """A new draft beside whatever is live; the live version answers until the new one is published."""
     if content.unit != entry.unit.name:
         raise Invalid(f"条目 {entry.code} 属于“{entry.unit.name}”，不能改为“{content.unit}”。")
-    entry.region = _region(session, content.region)
-    entry.category = _category(session, entry.unit, content.category)
-    session.flush()
+    region, category = _region(session, content.region), _category(session, entry.unit, content.category)
     last = session.scalar(select(func.max(Version.number)).where(Version.entry_id == entry.id)) or 0
-    version = Version(
+    version = new_version(entry, content, number=last + 1, actor=actor, now=now)
+    version.region, version.category = region, category
+    session.add(version)
+    session.flush()
+    return version
+
+
+def new_version(entry: Entry, content: EntryContent, *, number: int, actor: Person | None, now: datetime) -> Version:
+    """A draft with its first transition, not yet written, its region and category still to be set."""
+    return Version(
         entry=entry,
-        number=last + 1,
+        number=number,
         status=S.DRAFT,
         spoken=content.spoken,
         answer=content.answer,
@@ -58,7 +68,11 @@ def add_version(
         created_by=actor,
         created_at=now,
         phrasings=[
-            Phrasing(kind=PhrasingKind.SIMILAR if position else PhrasingKind.STANDARD, position=position, text=text_)
+            Phrasing(
+                kind=PhrasingKind.SIMILAR if position else PhrasingKind.STANDARD,
+                position=position,
+                text=text_,
+            )
             for position, text_ in enumerate((content.question, *content.similar))
         ],
         keywords=[Keyword(position=i, text=word) for i, word in enumerate(content.keywords)],
@@ -66,11 +80,8 @@ def add_version(
             Basis(position=i, document=b.document, number=b.number, attachment_count=b.attachment_count)
             for i, b in enumerate(content.bases)
         ],
+        transitions=[Transition(to_status=S.DRAFT, actor=actor, at=now, reason="")],
     )
-    session.add(version)
-    session.flush()
-    session.add(Transition(version_id=version.id, to_status=S.DRAFT, actor=actor, at=now))
-    return version
 
 
 def submit(session: Session, version: Version, *, actor: Person | None, now: datetime) -> None:
@@ -126,19 +137,67 @@ def move(
     ).scalar()
     if moved is None:
         raise Conflict("该条目刚刚被其他人处理过，请刷新后再看。")
-    session.add(
-        Transition(version_id=version.id, from_status=before, to_status=to, actor=actor, at=now, reason=reason)
-    )
+    session.add(Transition(version_id=version.id, from_status=before, to_status=to, actor=actor, at=now, reason=reason))
     session.flush()
     session.refresh(version, ["status"])
 
 
+def walk(
+    version: Version, path: Iterable[VersionStatus], *, actor: Person | None, now: datetime, reason: str = ""
+) -> None:
+    """The same moves for a version that is not yet written: nobody else can see it, so nothing can race."""
+    for to in path:
+        if to not in MOVES[version.status]:
+            raise Conflict(f"第 {version.number} 版现为“{version.status.label}”，不能改为“{to.label}”。")
+        version.transitions.append(
+            Transition(from_status=version.status, to_status=to, actor=actor, at=now, reason=reason)
+        )
+        version.status = to
+        if to is S.PUBLISHED:
+            version.published_at = now
+
+
+def supersede(session: Session, successors: Mapping[int, int], *, actor: Person | None, now: datetime) -> None:
+    """Take the live versions of many entries off at once; ``successors`` maps an entry to its next version's number.
+
+    Raises Conflict when somebody else moved one of them first.
+    """
+    query = select(Version.id, Version.entry_id).where(Version.status == S.PUBLISHED)
+    change = update(Version).where(Version.status == S.PUBLISHED).values(status=S.SUPERSEDED)
+    for entry_ids in batches(sorted(successors)):
+        live = dict(session.execute(query.where(Version.entry_id.in_(entry_ids))).tuples().all())
+        if not live:
+            continue
+        moved = change.where(Version.id.in_(live)).returning(Version.id)
+        if len(session.execute(moved.execution_options(synchronize_session=False)).all()) < len(live):
+            raise Conflict("有条目刚刚被其他人处理过，请重新核对后再导入。")
+        session.execute(
+            insert(Transition),
+            [
+                {
+                    "version_id": version_id,
+                    "from_status": S.PUBLISHED,
+                    "to_status": S.SUPERSEDED,
+                    "actor_id": actor.id if actor else None,
+                    "at": now,
+                    "reason": f"由第 {successors[entry_id]} 版替代",
+                }
+                for version_id, entry_id in live.items()
+            ],
+        )
+
+
 def record_change(session: Session, entry_id: int, *, now: datetime) -> None:
     """Write the change-log row that followers of the base will read after commit."""
+    record_changes(session, [entry_id], now=now)
+
+
+def record_changes(session: Session, entry_ids: Sequence[int], *, now: datetime) -> None:
+    """The same for several entries, in the order given."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CHANGE_LOG_LOCK})
-    session.add(ChangeLog(entry_id=entry_id, at=now))
-    session.flush()
+    if entry_ids:
+        session.execute(insert(ChangeLog), [{"entry_id": entry_id, "at": now} for entry_id in entry_ids])
 
 
 def live_version(session: Session, entry_id: int) -> Version | None:
@@ -163,15 +222,24 @@ def _region(session: Session, name: str) -> Region:
 def _category(session: Session, unit: Unit, path: str) -> Category | None:
     if not path:
         return None
-    category = session.scalar(select(Category).where(Category.unit_id == unit.id, Category.path == path))
-    if category is None:
-        category = Category(unit_id=unit.id, path=path)
-        session.add(category)
-        session.flush()
+    wanted = select(Category).where(Category.unit_id == unit.id, Category.path == path)
+    category = session.scalar(wanted)
+    if category is not None:
+        return category
+    try:
+        with session.begin_nested():
+            category = Category(unit_id=unit.id, path=path)
+            session.add(category)
+    except IntegrityError:  # somebody else has just made the same
+        return session.scalars(wanted).one()
     return category
 
 
-def _next_code(session: Session) -> str:
+def next_code_number(session: Session) -> int:
     """Codes count up over the whole base: ZD-000001. The unique constraint settles a race."""
     last = session.scalar(select(func.max(Entry.code)).where(Entry.code.like("ZD-______")))
-    return f"ZD-{int(last[3:]) + 1 if last else 1:06d}"
+    return int(last[3:]) + 1 if last else 1
+
+
+def system_code(number: int) -> str:
+    return f"ZD-{number:06d}"

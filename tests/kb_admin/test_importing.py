@@ -1,0 +1,225 @@
+"""From rows to entries: what is new, changed, unchanged, refused; who may; all or nothing; nothing without asking."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from kb_admin import lifecycle
+from kb_admin.importing import ImportPlan, apply_import, plan_import
+from kb_admin.permissions import grants_of
+from models.errors import Forbidden, Invalid, Problem
+from models.knowledge import ChangeLog, Entry, Transition, Version
+from models.organisation import Person
+from models.values import CandidateRow, EntryContent, EntryField, VersionStatus
+from tests.cast import COUNTY, LOST_CARD, NOW, POLICE, RESIDENCE_PERMIT, Cast, published
+
+OTHER = replace(LOST_CARD, question="社会保障卡怎样挂失", similar=("社保卡丢了先干啥",))
+
+
+def rows(*contents: EntryContent, codes: tuple[str, ...] = ()) -> list[CandidateRow]:
+    """Rows of one sheet, from the second on."""
+    given = [*codes, *("" for _ in contents)]
+    return [CandidateRow("表", i + 2, content, given[i]) for i, content in enumerate(contents)]
+
+
+def plan(session: Session, person: Person, *contents: EntryContent, codes: tuple[str, ...] = ()) -> ImportPlan:
+    return plan_import(session, rows(*contents, codes=codes), (), grants=grants_of(person))
+
+
+def numbers(planned: ImportPlan) -> tuple[int, int, int, int]:
+    return len(planned.new), len(planned.changed), len(planned.unchanged), planned.refused_rows
+
+
+def carry_out(session: Session, planned: ImportPlan, person: Person, *, publish: bool = False) -> None:
+    apply_import(session, planned, all_or_nothing=False, publish=publish, actor=person, now=NOW)
+    session.commit()
+
+
+def contents(session: Session, status: VersionStatus) -> list[EntryContent]:
+    query = select(Version).where(Version.status == status).order_by(Version.id)
+    return [version.content() for version in session.scalars(query)]
+
+
+def test_new_rows_of_the_office_can_go_live_at_once(session: Session, cast: Cast) -> None:
+    carry_out(
+        session, plan(session, cast.office, LOST_CARD, RESIDENCE_PERMIT, codes=("A-1",)), cast.office, publish=True
+    )
+    assert contents(session, VersionStatus.PUBLISHED) == [LOST_CARD, RESIDENCE_PERMIT]
+    assert session.scalars(select(Entry.code).order_by(Entry.id)).all() == ["A-1", "ZD-000001"]
+    assert (
+        session.scalars(select(ChangeLog.entry_id).order_by(ChangeLog.seq)).all()
+        == session.scalars(select(Entry.id).order_by(Entry.id)).all()
+    )
+
+
+def test_imported_versions_have_the_history_that_single_ones_have(session: Session, cast: Cast) -> None:
+    single = published(session, RESIDENCE_PERMIT)
+    carry_out(session, plan(session, cast.office, LOST_CARD), cast.office, publish=True)
+    imported = session.scalars(select(Version).order_by(Version.id)).all()[-1]
+
+    def history(version: Version) -> list[tuple[str | None, str]]:
+        query = select(Transition).where(Transition.version_id == version.id).order_by(Transition.id)
+        return [(move.from_status, move.to_status) for move in session.scalars(query)]
+
+    assert history(imported) == history(single)
+    assert imported.published_at == NOW
+
+
+def test_editors_rows_wait_for_review_and_change_nothing_that_answers(session: Session, cast: Cast) -> None:
+    published(session, LOST_CARD, code="A-1")
+    logged = session.scalar(select(func.count(ChangeLog.seq)))
+    changed = replace(LOST_CARD, answer="新答案。")
+    carry_out(session, plan(session, cast.editor, changed, OTHER), cast.editor)
+    assert contents(session, VersionStatus.SUBMITTED) == [OTHER, changed]
+    assert contents(session, VersionStatus.PUBLISHED) == [LOST_CARD]
+    assert session.scalar(select(func.count(ChangeLog.seq))) == logged
+
+
+def test_editor_may_not_publish(session: Session, cast: Cast) -> None:
+    planned = plan(session, cast.editor, LOST_CARD)
+    with pytest.raises(Forbidden):
+        apply_import(session, planned, all_or_nothing=False, publish=True, actor=cast.editor, now=NOW)
+
+
+def test_stranger_is_refused_for_each_row_of_another_unit(session: Session, cast: Cast) -> None:
+    planned = plan(session, cast.stranger, LOST_CARD, RESIDENCE_PERMIT)
+    assert numbers(planned) == (1, 0, 0, 1)
+    assert (planned.refused[0].row, "您不能导入" in planned.refused[0].reason) == (2, True)
+
+
+def test_stranger_cannot_take_over_an_entry_by_its_code(session: Session, cast: Cast) -> None:
+    published(session, LOST_CARD, code="A-1")
+    planned = plan(session, cast.stranger, RESIDENCE_PERMIT, codes=("A-1",))
+    assert numbers(planned) == (0, 0, 0, 1)
+    assert "其他单位" in planned.refused[0].reason
+
+
+@pytest.mark.parametrize("role", ["agent", "reviewer", "leader", "county_office", "analyst", "administrator"])
+def test_who_may_not_import_is_told_at_once(session: Session, cast: Cast, role: str) -> None:
+    with pytest.raises(Forbidden, match="信息采编员"):
+        plan(session, getattr(cast, role), LOST_CARD)
+
+
+def test_same_content_is_unchanged_by_code_and_by_question(session: Session, cast: Cast) -> None:
+    published(session, LOST_CARD, code="A-1")
+    assert numbers(plan(session, cast.office, LOST_CARD)) == (0, 0, 1, 0)
+    assert numbers(plan(session, cast.office, LOST_CARD, codes=("A-1",))) == (0, 0, 1, 0)
+
+
+def test_change_names_what_differs_and_becomes_the_next_version(session: Session, cast: Cast) -> None:
+    published(session, LOST_CARD, code="A-1")
+    changed = replace(LOST_CARD, question="社保卡丢失怎样补办", keywords=("补办",))
+    planned = plan(session, cast.office, changed, codes=("A-1",))
+    assert planned.changed[0].parts == (EntryField.QUESTION, EntryField.KEYWORDS)
+    carry_out(session, planned, cast.office, publish=True)
+    assert contents(session, VersionStatus.PUBLISHED) == [changed]
+    assert contents(session, VersionStatus.SUPERSEDED) == [LOST_CARD]
+    assert numbers(plan(session, cast.office, changed)) == (0, 0, 1, 0)
+
+
+def test_live_wording_is_unchanged_although_a_newer_one_waits(session: Session, cast: Cast) -> None:
+    live = published(session, LOST_CARD, code="A-1")
+    waiting = replace(LOST_CARD, answer="待审核的新答案。")
+    lifecycle.submit(
+        session,
+        lifecycle.add_version(session, live.entry, waiting, actor=cast.editor, now=NOW),
+        actor=cast.editor,
+        now=NOW,
+    )
+    session.commit()
+    assert numbers(plan(session, cast.office, LOST_CARD, codes=("A-1",))) == (0, 0, 1, 0)
+    assert numbers(plan(session, cast.office, waiting, codes=("A-1",))) == (0, 0, 1, 0)
+
+
+def test_repeated_question_in_a_file_is_refused_naming_the_first_place(session: Session, cast: Cast) -> None:
+    planned = plan(session, cast.office, LOST_CARD, replace(LOST_CARD, answer="另一答案。"), LOST_CARD)
+    assert numbers(planned) == (1, 0, 1, 1)
+    assert "工作表“表”第 2 行" in planned.refused[0].reason
+    assert "答案不同" in planned.refused[0].reason
+    assert planned.unchanged[0].same_as == "工作表“表”第 2 行"
+
+
+def test_repeated_code_is_refused(session: Session, cast: Cast) -> None:
+    planned = plan(session, cast.office, LOST_CARD, OTHER, codes=("A-1", "A-1"))
+    assert numbers(planned) == (1, 0, 0, 1)
+    assert "编号“A-1”与工作表“表”第 2 行重复" in planned.refused[0].reason
+
+
+def test_same_question_of_two_units_is_two_entries(session: Session, cast: Cast) -> None:
+    assert numbers(plan(session, cast.office, LOST_CARD, replace(LOST_CARD, unit=POLICE))) == (2, 0, 0, 0)
+
+
+def test_known_question_under_a_new_code_is_refused_with_the_code_to_use(session: Session, cast: Cast) -> None:
+    published(session, LOST_CARD, code="A-1")
+    planned = plan(session, cast.office, replace(LOST_CARD, answer="新"), codes=("B-1",))
+    assert (planned.refused_rows, "编号 A-1" in planned.refused[0].reason) == (1, True)
+
+
+def test_two_rows_cannot_change_one_entry(session: Session, cast: Cast) -> None:
+    published(session, LOST_CARD, code="A-1")
+    renamed, reworded = replace(LOST_CARD, question="补卡怎么办"), replace(LOST_CARD, answer="新")
+    assert numbers(plan(session, cast.office, renamed, reworded, codes=("A-1",))) == (0, 1, 0, 1)
+
+
+def test_refused_row_is_nobodys_first_place(session: Session, cast: Cast) -> None:
+    assert numbers(plan(session, cast.office, replace(LOST_CARD, answer=""), LOST_CARD)) == (1, 0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "reason"),
+    [
+        (replace(LOST_CARD, question=""), "标准问", "缺少标准问"),
+        (replace(LOST_CARD, answer=" \n"), "答案", "缺少答案"),
+        (replace(LOST_CARD, unit=""), "责任单位", "缺少责任单位"),
+        (replace(LOST_CARD, unit="没有这个局"), "责任单位", "没有名为“没有这个局”"),
+        (replace(LOST_CARD, region="无名县"), "适用区域", "没有名为“无名县”"),
+        (replace(LOST_CARD, question="问" * 501), "标准问", "有 501 个字，最多 500 个字"),
+        (replace(LOST_CARD, keywords=("字" * 65,)), "关键字", "最多 64 个字"),
+        (replace(LOST_CARD, valid_from=NOW, valid_to=NOW), "下架时间", "不晚于生效时间"),
+        (replace(LOST_CARD, similar=("甲", "甲")), "相似问法", "重复"),
+        (replace(LOST_CARD, category="社保//养老"), "类目", "空的一级"),
+        (replace(LOST_CARD, answer="坏\x07字符"), "答案", "U+0007"),
+    ],
+)
+def test_row_that_breaks_a_rule_is_refused_with_column_and_reason(
+    session: Session, cast: Cast, content: EntryContent, column: str, reason: str
+) -> None:
+    planned = plan(session, cast.office, content)
+    assert [(problem.row, problem.column) for problem in planned.refused] == [(2, column)]
+    assert reason in planned.refused[0].reason
+
+
+@pytest.mark.parametrize("code", ["ZD-ABCDEF", "x" * 65, "a\tb"])
+def test_code_that_would_spoil_the_numbering_is_refused(session: Session, cast: Cast, code: str) -> None:
+    assert plan(session, cast.office, LOST_CARD, codes=(code,)).refused[0].column == "编号"
+
+
+def test_all_or_nothing_imports_nothing_when_one_row_is_bad(session: Session, cast: Cast) -> None:
+    planned = plan(session, cast.office, LOST_CARD, replace(OTHER, answer=""))
+    with pytest.raises(Invalid, match="有 1 行不能导入"):
+        apply_import(session, planned, all_or_nothing=True, publish=False, actor=cast.office, now=NOW)
+    assert session.scalar(select(func.count(Entry.id))) == 0
+    report = apply_import(session, planned, all_or_nothing=False, publish=False, actor=cast.office, now=NOW)
+    assert (report.new, report.refused, report.published) == (1, 1, False)
+
+
+def test_problems_of_reading_stand_among_the_refused_in_order_of_the_file(session: Session, cast: Cast) -> None:
+    found = [Problem("表", 3, "答案", "公式"), Problem("表", 3, "标准问", "公式")]
+    given = [rows(replace(LOST_CARD, answer=""))[0], CandidateRow("表", 4, replace(OTHER, unit=""))]
+    planned = plan_import(session, given, found, grants=grants_of(cast.office))
+    assert [problem.row for problem in planned.refused] == [2, 3, 3, 4]
+    assert (planned.refused_rows, planned.row_count) == (3, 3)
+
+
+def test_system_codes_pass_by_those_that_the_file_gives(session: Session, cast: Cast) -> None:
+    planned = plan(session, cast.office, LOST_CARD, OTHER, RESIDENCE_PERMIT, codes=("", "ZD-000001"))
+    carry_out(session, planned, cast.office)
+    assert sorted(session.scalars(select(Entry.code))) == ["ZD-000001", "ZD-000002", "ZD-000003"]
+
+
+def test_plan_alone_writes_nothing(session: Session, cast: Cast) -> None:
+    plan(session, cast.office, LOST_CARD, replace(LOST_CARD, region=COUNTY, question="另一问"))
+    assert not session.new
+    assert session.scalar(select(func.count(Entry.id))) == 0
