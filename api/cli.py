@@ -1,0 +1,43 @@
+"""The command ``zhida``."""
+
+import sys
+
+import typer
+
+from api.commands import backup, bench, entry_files, model_files, organisation, serving, setup, tokens, users
+from models.errors import ZhidaError
+from retrieval.model_files import ModelError
+
+app = typer.Typer(
+    help="直答 Zhida：12345 热线知识库。",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(serving.serve)
+app.command()(setup.setup)
+app.command()(organisation.organisation)
+app.command("import")(entry_files.import_files)
+app.command("export")(entry_files.export_file)
+app.command("template")(entry_files.write_template)
+app.command()(backup.backup)
+app.add_typer(users.commands, name="user")
+app.add_typer(tokens.commands, name="token")
+app.add_typer(model_files.commands, name="model")
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
+    bench.bench
+)
+
+
+def main() -> None:
+    """Run the command that was typed. What a person should read is printed without a traceback."""
+    try:
+        app()
+    except (ZhidaError, ModelError) as error:
+        typer.echo(f"{error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""zhida user …: people and their roles."""
+
+import sys
+from typing import Annotated
+
+import typer
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from api.commands.console import base_session, person_named, say
+from api.security import LONGEST_LOGIN, hash_password
+from api.settings import Settings
+from kb_admin.permissions import UNIT_ROLES
+from models.errors import Conflict, Invalid, NotFound
+from models.organisation import LoginSession, Person, Region, RoleGrant, Unit
+from models.values import Role
+
+commands = typer.Typer(help="人员与岗位。", no_args_is_help=True)
+
+ROLES = "，".join(f"{role.value}（{role.label}）" for role in Role)
+FromInput = Annotated[bool, typer.Option("--password-stdin", help="从标准输入读取密码，供脚本使用。")]
+
+
+@commands.command("add")
+def add(
+    login: Annotated[str, typer.Argument(help="登录名。")],
+    *,
+    name: Annotated[str, typer.Option(help="姓名。")],
+    role: Annotated[Role, typer.Option(help=f"岗位：{ROLES}。")],
+    unit: Annotated[str, typer.Option(help="单位全称；采编员、审核员、分管领导必填。")] = "",
+    region: Annotated[str, typer.Option(help="县（市、区）名称；县级热线办必填。")] = "",
+    password_stdin: FromInput = False,
+) -> None:
+    """新增人员，密码在提示后输入。"""
+    with base_session(Settings()) as session:
+        if not 0 < len(login.strip()) <= LONGEST_LOGIN:
+            raise Invalid(f"登录名应为 1 至 {LONGEST_LOGIN} 个字符。")
+        if session.scalar(select(Person.id).where(Person.login == login)) is not None:
+            raise Conflict(f"登录名“{login}”已有人使用，请换一个。")
+        grant = _grant(session, role, unit, region)
+        password_hash = hash_password(ask_password(from_input=password_stdin))
+        session.add(Person(login=login, name=name, password_hash=password_hash, grants=[grant]))
+        session.commit()
+    place = f"（{unit or region}）" if unit or region else ""
+    say(f"已新增 {name}（{login}），岗位：{role.label}{place}。")
+
+
+@commands.command("password")
+def password(login: Annotated[str, typer.Argument(help="登录名。")], password_stdin: FromInput = False) -> None:
+    """重设密码；该人员已登录的页面随即失效。"""
+    with base_session(Settings()) as session:
+        person = person_named(session, login)
+        person.password_hash = hash_password(ask_password(from_input=password_stdin))
+        session.execute(delete(LoginSession).where(LoginSession.person_id == person.id))
+        session.commit()
+    say(f"已重设 {login} 的密码。")
+
+
+@commands.command("close")
+def close(login: Annotated[str, typer.Argument(help="登录名。")]) -> None:
+    """停用账号；该人员不能再登录，其令牌也随即失效，记录保留。"""
+    with base_session(Settings()) as session:
+        person = person_named(session, login)
+        person.active = False
+        session.commit()
+    say(f"已停用 {login}。")
+
+
+@commands.command("list")
+def list_people() -> None:
+    """列出全部人员。"""
+    with base_session(Settings()) as session:
+        for person in session.scalars(select(Person).order_by(Person.login)):
+            places = ((g, g.unit.name if g.unit else g.region.name if g.region else "") for g in person.grants)
+            roles = "、".join(f"{g.role.label}（{place}）" if place else g.role.label for g, place in places)
+            say(f"{person.login:<16} {person.name:<8} {roles}{'' if person.active else '  已停用'}")
+
+
+def ask_password(*, from_input: bool = False) -> str:
+    """A new password, typed twice and not shown; or one line of the standard input."""
+    if from_input:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(typer.prompt("密码", hide_input=True, confirmation_prompt="再输入一次"))
+
+
+def _grant(session: Session, role: Role, unit: str, region: str) -> RoleGrant:
+    if (role in UNIT_ROLES) != bool(unit):
+        need = "须用 --unit 指明单位" if role in UNIT_ROLES else "不属于某个单位，不要写 --unit"
+        raise Invalid(f"岗位“{role.label}”{need}。")
+    if (role is Role.COUNTY_OFFICE) != bool(region):
+        need = "须用 --region 指明县（市、区）" if role is Role.COUNTY_OFFICE else "不要写 --region"
+        raise Invalid(f"岗位“{role.label}”{need}。")
+    return RoleGrant(role=role, unit=_unit(session, unit), region=_region(session, region))
+
+
+def _unit(session: Session, name: str) -> Unit | None:
+    unit = session.scalar(select(Unit).where(Unit.name == name)) if name else None
+    if name and unit is None:
+        raise NotFound(f"没有名为“{name}”的单位。")
+    return unit
+
+
+def _region(session: Session, name: str) -> Region | None:
+    region = session.scalar(select(Region).where(Region.name == name)) if name else None
+    if name and region is None:
+        raise NotFound(f"没有名为“{name}”的区域。")
+    return region

@@ -1,0 +1,73 @@
+"""Whether the service can do its work right now, said truthfully."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from api.wiring import Services
+from models.knowledge import ChangeLog, Version
+from models.migrate import is_current
+from models.values import VersionStatus
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Health:
+    """What was found; a number that could not be read is None."""
+
+    database: bool
+    index_entries: int
+    published_entries: int | None
+    follower_behind: int | None
+    """Changes that have not reached the index."""
+    lag_seconds: float
+    """Age of the oldest of them."""
+    lag_allowed: float
+    follower_running: bool
+    model: str | None
+
+    @property
+    def well(self) -> bool:
+        """A missing model is no illness: search goes on by words, and says so."""
+        return self.database and self.follower_running and self.lag_seconds <= self.lag_allowed
+
+
+def examine(services: Services, now: datetime) -> Health:
+    """Look at every part that a search needs."""
+    published, behind, lag = None, None, 0.0
+    try:
+        reachable = is_current(services.engine)
+        if reachable:
+            with services.open_session() as session:
+                published = _published(session)
+                behind, lag = _waiting(session, services.follower.position, now)
+    except DBAPIError as error:
+        logger.error("数据库不可用：%s", error)
+        reachable = False
+    return Health(
+        database=reachable,
+        index_entries=len(services.index),
+        published_entries=published,
+        follower_behind=behind,
+        lag_seconds=lag,
+        lag_allowed=services.settings.follow_lag_seconds,
+        follower_running=services.follower.running,
+        model=services.encoder.name if services.encoder else None,
+    )
+
+
+def _published(session: Session) -> int:
+    query = select(func.count()).select_from(Version).where(Version.status == VersionStatus.PUBLISHED)
+    return session.scalar(query) or 0
+
+
+def _waiting(session: Session, position: int, now: datetime) -> tuple[int, float]:
+    """How many changes are not in the index yet, and how many seconds the oldest of them has waited."""
+    query = select(func.count(), func.min(ChangeLog.at)).where(ChangeLog.seq > position)
+    count, oldest = session.execute(query).one()
+    return count, (now - oldest).total_seconds() if oldest else 0.0

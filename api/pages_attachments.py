@@ -1,0 +1,57 @@
+"""Files that belong to answers: pictures, forms. Only for who may see an entry that carries them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+from fastapi.responses import FileResponse
+from sqlalchemy import select
+
+from api.security import Caller, page_caller
+from api.wiring import UsingServices, UsingSession
+from kb_admin.permissions import Action, may
+from models.errors import NotFound, Unavailable
+from models.knowledge import Attachment, Version
+from models.values import VersionStatus
+
+router = APIRouter(include_in_schema=False)
+
+SHOWN_IN_PAGE = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+"""Everything else is downloaded: an SVG or an HTML file shown from our address could run scripts in it."""
+
+
+@router.get("/attachments/{sha256}")
+def attachment(
+    sha256: Annotated[str, Path(pattern="^[0-9a-f]{64}$")],
+    services: UsingServices,
+    session: UsingSession,
+    caller: Annotated[Caller, Depends(page_caller)],
+) -> FileResponse:
+    """The file, under the name and type of the first version that carries it and that the caller may see."""
+    carrying = (
+        select(Attachment, Version)
+        .join(Version, Version.id == Attachment.version_id)
+        .where(Attachment.sha256 == sha256)
+        .order_by(Attachment.id)
+    )
+    found = next((a for a, version in session.execute(carrying) if _may_see(caller, version)), None)
+    if found is None:
+        raise NotFound("没有这个附件，或您无权查看。")
+    file = services.settings.attachments_folder / sha256
+    if not file.is_file():
+        raise Unavailable(f"附件“{found.filename}”的文件不在服务器上，请告诉系统管理员。")
+    shown = found.media_type in SHOWN_IN_PAGE
+    return FileResponse(
+        file,
+        media_type=found.media_type if shown else "application/octet-stream",
+        filename=found.filename,
+        content_disposition_type="inline" if shown else "attachment",
+    )
+
+
+def _may_see(caller: Caller, version: Version) -> bool:
+    entry = version.entry
+    viewer = caller.viewer
+    if version.status is VersionStatus.PUBLISHED:
+        return viewer.may_see(entry_id=entry.id, unit_id=entry.unit_id, publicity=version.publicity)
+    own = viewer.everything or entry.unit_id in viewer.unit_ids
+    return own and may(caller.grants, Action.READ_HISTORY, unit_id=entry.unit_id)

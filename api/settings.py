@@ -1,0 +1,61 @@
+"""Every setting, its default and its meaning. Entry points build it; nothing else reads the environment."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _beside_the_rest(given: dict[str, Any]) -> str:
+    return f"sqlite:///{given['data_folder'] / 'zhida.db'}"
+
+
+class Settings(BaseSettings):
+    """Set a field through the environment variable ZHIDA_ plus its name in capitals. See docs/settings.md."""
+
+    model_config = SettingsConfigDict(env_prefix="ZHIDA_", frozen=True, env_ignore_empty=True, protected_namespaces=())
+
+    data_folder: Path = Field(default=Path("var"), description="数据目录：数据库、附件、模型和上传的临时文件都在其中。")
+    database_url: str = Field(
+        default_factory=_beside_the_rest,
+        description="数据库地址：sqlite:///路径 或 postgresql://用户:口令@主机/库名；默认在数据目录下。",
+    )
+    model: str = Field(
+        default="m3e-small", description="语义模型的名称，即 models 目录下的文件夹名；没有则仅按词语检索。"
+    )
+    bundle: Path = Field(
+        default=Path("bundle"), description="离线安装包目录（make bundle 所备），没有网络时从中取模型。"
+    )
+    model_hub: str = Field(default="https://huggingface.co", description="模型仓库地址；内网有镜像时改为镜像地址。")
+    host: str = Field(
+        default="127.0.0.1",
+        description="服务监听的地址；对外提供服务时改为 0.0.0.0，并在前面放置 https 代理。",
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="服务监听的端口。")
+    https_only: bool = Field(default=False, description="登录凭据只经 https 发送；在 https 代理之后运行时设为 true。")
+    session_hours: int = Field(default=12, ge=1, le=720, description="登录后多少小时须重新登录；默认略长于一个班次。")
+    login_attempts: int = Field(default=5, ge=1, description="同一登录名在等待时间内最多可以输错密码的次数。")
+    login_wait_minutes: int = Field(default=10, ge=1, description="输错密码达到上限后须等待的分钟数。")
+    question_characters: int = Field(default=2000, ge=50, description="一个问题最多的字数。")
+    shown_answers: int = Field(default=5, ge=1, le=20, description="一次提问最多给出的条目数。")
+    request_bytes: int = Field(default=1_000_000, ge=10_000, description="一次请求最多的字节数（导入文件除外）。")
+    import_bytes: int = Field(default=40_000_000, ge=10_000, description="一次导入的文件最多的字节数。")
+    follow_lag_seconds: float = Field(
+        default=10.0, gt=0, description="已发布的改动超过多少秒仍未进入检索时，健康检查报告异常。"
+    )
+
+    @property
+    def models_folder(self) -> Path:
+        """Where model folders lie."""
+        return self.data_folder / "models"
+
+    @property
+    def attachments_folder(self) -> Path:
+        """Where the bytes of attachments lie, each file named by its SHA-256."""
+        return self.data_folder / "attachments"
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Where uploaded files wait between the steps of an import."""
+        return self.data_folder / "uploads"

@@ -1,0 +1,128 @@
+"""The template environment, and what every page shows around its own content."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.templating import Jinja2Templates
+
+from api import dates
+from api.security import Caller
+from api.wiring import Services, get_services
+from kb_admin.permissions import Action, may
+from models.values import Role
+
+HERE = Path(__file__).parent
+STATIC_FOLDER = HERE / "static"
+
+
+@dataclass(frozen=True)
+class RailLink:
+    label: str
+    address: str
+    current: bool
+
+
+@dataclass(frozen=True)
+class RailGroup:
+    """The functions of one kind of work, for those who do it."""
+
+    label: str
+    links: tuple[RailLink, ...]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """What stands around a page: who is here, where they may go, what the installation lacks."""
+
+    caller: Caller
+    roles: str
+    rail: tuple[RailGroup, ...]
+    words_only: bool
+    """No model is installed."""
+    demonstration: bool
+    """The base holds the demonstration entries: nothing on the page is a real city's answer."""
+
+
+WORK: tuple[tuple[str, frozenset[Role], tuple[tuple[str, str, Action], ...]], ...] = (
+    ("坐席", frozenset(Role), (("知识查询", "/", Action.SEARCH),)),
+    ("采编", frozenset(Role), (("知识条目", "/entries", Action.SEARCH), ("批量导入", "/import", Action.IMPORT))),
+    ("热线办", frozenset({Role.CITY_OFFICE}), (("知识缺失", "/gaps", Action.READ_GAPS),)),
+    ("分析", frozenset({Role.ANALYST}), (("知识缺失", "/gaps", Action.READ_GAPS),)),
+)
+"""Kind of work, who does it, and its pages, each with the action that one must be allowed."""
+
+
+@cache
+def static(name: str) -> str:
+    """Address of a file under static/; a changed file has a new one, so no browser runs an old file."""
+    digest = hashlib.sha256((STATIC_FOLDER / name).read_bytes()).hexdigest()[:10]
+    return f"/static/{name}?v={digest}"
+
+
+def shell_of(request: Request, services: Services, caller: Caller) -> Shell:
+    """The frame of this page for this person."""
+    roles = {grant.role for grant in caller.grants}
+    return Shell(
+        caller=caller,
+        roles="、".join(role.label for role in Role if role in roles),
+        rail=_rail(caller, request.url.path),
+        words_only=services.encoder is None,
+        demonstration=services.demonstration,
+    )
+
+
+def page(
+    request: Request, name: str, caller: Caller, context: Mapping[str, object], *, status: int = 200
+) -> HTMLResponse:
+    """A page, or a piece of one, for a logged-in person."""
+    services = get_services(request)
+    whole = {
+        "shell": shell_of(request, services, caller),
+        "longest_question": services.settings.question_characters,
+        **context,
+    }
+    return templates.TemplateResponse(request, name, whole, status)
+
+
+def _rail(caller: Caller, path: str) -> tuple[RailGroup, ...]:
+    roles = {grant.role for grant in caller.grants}
+    groups = (
+        RailGroup(
+            label,
+            tuple(
+                RailLink(name, address, _is_at(path, address))
+                for name, address, action in links
+                if may(caller.grants, action)
+            ),
+        )
+        for label, workers, links in WORK
+        if roles & workers
+    )
+    return tuple(group for group in groups if group.links)
+
+
+def _is_at(path: str, address: str) -> bool:
+    return path == address or (address != "/" and path.startswith(address + "/"))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["static"] = static
+    environment.filters["moment"] = dates.moment
+    environment.filters["day"] = dates.day
+    return environment
+
+
+templates = Jinja2Templates(env=_environment())

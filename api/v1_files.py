@@ -1,0 +1,145 @@
+"""The part of the JSON API that takes and gives files of entries."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from api import files, schemas
+from api.clock import utc_now
+from api.files import FileFormat
+from api.security import UsingCaller, person_of
+from api.wiring import UsingSession
+from ingest.rows import Defaults
+from ingest.spreadsheets import ReadFile, read_file
+from kb_admin.exporting import Wanted, entries_to_export
+from kb_admin.importing import ImportPlan, ImportReport, apply_import, plan_import
+from kb_admin.permissions import Action, require
+from models.errors import NotFound, Problem
+from models.organisation import Unit
+from models.values import Publicity
+
+router = APIRouter(tags=["导入导出"])
+
+
+def _file_response(example: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {example: {"schema": {"type": "string", "format": "binary"}}}, "description": "文件。"}}
+
+
+@router.post("/import", summary="导入条目")
+def import_file(
+    *,
+    session: UsingSession,
+    caller: UsingCaller,
+    file: Annotated[UploadFile, File(description=".xlsx、.csv（UTF-8 或 GB18030）或 .jsonl。")],
+    dry_run: Annotated[bool, Form(description="只试算，不写入。")] = True,
+    all_or_nothing: Annotated[bool, Form(description="有一行不能导入就全部不导入；false 为只导入无误的行。")] = True,
+    publish: Annotated[bool, Form(description="直接发布，限市热线办；false 为提交审核。")] = False,
+    mapping: Annotated[
+        list[str] | None,
+        Form(description="列的更正，可以多次给出：C=question、知识标题=question、D=-（不导入）。"),
+    ] = None,
+    unit: Annotated[str, Form(description="文件中没有责任单位时用它。")] = "",
+    region: Annotated[str, Form(description="文件中没有适用区域时用它；默认为本市。")] = "",
+    publicity: Annotated[Publicity, Form(description="文件中没有公开属性时用它。")] = Publicity.INTERNAL,
+) -> schemas.ImportResponse:
+    """读文件、与库中条目逐行比对：多少行新增、修改、不变、不能导入，不能导入的逐行说明原因。
+
+    默认只试算。`dry_run=false` 时写入，全部在一个事务中完成。
+    """
+    require(caller.grants, Action.IMPORT)
+    defaults = Defaults(unit=unit, region=region or files.usual_region(session), publicity=publicity)
+    choices = files.column_choices(mapping or [])
+    read = read_file(file.file.read(), file.filename or "", mapping=choices, defaults=defaults)
+    plan = plan_import(session, read.rows, read.problems, grants=caller.grants)
+    if dry_run:
+        return _planned(read, plan)
+    report = apply_import(
+        session,
+        plan,
+        all_or_nothing=all_or_nothing,
+        publish=publish,
+        actor=person_of(session, caller),
+        now=utc_now(),
+    )
+    response = _planned(read, plan, report)
+    session.commit()
+    return response
+
+
+@router.get(
+    "/export",
+    summary="导出条目",
+    response_class=Response,
+    responses=_file_response("application/octet-stream"),
+)
+def export(
+    *,
+    session: UsingSession,
+    caller: UsingCaller,
+    format: Annotated[FileFormat, Query(description="文件格式。")] = FileFormat.XLSX,
+    unit: Annotated[list[str] | None, Query(description="只导出这些单位的条目，单位全称，可以多次给出。")] = None,
+    wanted: Annotated[Wanted, Query(description="live 现行版本，newest 最新版本（含未发布的）。")] = Wanted.LIVE,
+) -> Response:
+    """您有权导出的条目，按编码排列。原样导入不产生任何改动。"""
+    unit_ids = None if unit is None else [_unit_id(session, name) for name in unit]
+    entries = entries_to_export(session, grants=caller.grants, unit_ids=unit_ids, wanted=wanted)
+    return _download(files.written(entries, format), f"zhida-entries.{format}", files.MEDIA_TYPES[format])
+
+
+@router.get(
+    "/template.xlsx",
+    summary="导入模板",
+    response_class=Response,
+    responses=_file_response(files.MEDIA_TYPES[FileFormat.XLSX]),
+)
+def template(session: UsingSession, caller: UsingCaller) -> Response:
+    """空白的导入模板，带填写示例和本库的单位、区域下拉列表。"""
+    require(caller.grants, Action.IMPORT)
+    media_type = files.MEDIA_TYPES[FileFormat.XLSX]
+    return _download(files.template_of(session), "zhida-template.xlsx", media_type)
+
+
+def _planned(read: ReadFile, plan: ImportPlan, report: ImportReport | None = None) -> schemas.ImportResponse:
+    return schemas.ImportResponse(
+        filename=read.filename,
+        applied=report is not None,
+        published=report is not None and report.published,
+        rows=plan.row_count,
+        new=len(plan.new),
+        changed=len(plan.changed),
+        unchanged=len(plan.unchanged),
+        refused=plan.refused_rows,
+        tables=[
+            schemas.TableShown(
+                sheet=table.sheet,
+                rows=table.row_count,
+                passed_over=table.passed_over,
+                columns=[
+                    schemas.ColumnShown(letter=c.letter, header=c.header, field=c.field, reason=c.reason)
+                    for c in table.layout.columns
+                ],
+            )
+            for table in read.tables
+        ],
+        problems=_rows(read.located(problem) for problem in plan.refused),
+        notices=_rows(read.notices),
+    )
+
+
+def _rows(problems: Iterable[Problem]) -> list[schemas.RowProblem]:
+    return [schemas.RowProblem(sheet=p.sheet, row=p.row, column=p.column, reason=p.reason) for p in problems]
+
+
+def _unit_id(session: Session, name: str) -> int:
+    unit_id = session.scalar(select(Unit.id).where(Unit.name == name))
+    if unit_id is None:
+        raise NotFound(f"没有名为“{name}”的单位。")
+    return unit_id
+
+
+def _download(content: bytes, filename: str, media_type: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
+    return Response(content, media_type=media_type, headers=headers)

@@ -1,0 +1,87 @@
+"""The one place that puts the parts together."""
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from api.demonstration import is_loaded
+from api.settings import Settings
+from ingest.follower import Follower
+from models.database import open_engine, sessions
+from models.migrate import is_current
+from retrieval.documents import Index
+from retrieval.embedded import EmbeddedIndex
+from retrieval.encoder import Encoder
+from retrieval.model_files import ModelError
+from retrieval.vector_store import VectorStore
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that a request may need."""
+
+    settings: Settings
+    engine: Engine
+    open_session: sessionmaker[Session]
+    index: Index
+    encoder: Encoder | None
+    """None: no model is installed; search goes by words only, and every page says so."""
+    follower: Follower
+    demonstration: bool
+    """The base holds the demonstration entries: nothing in it is a real city's answer."""
+
+
+def build(settings: Settings) -> Services:
+    """The parts of one process. The index is empty until the follower has caught up."""
+    engine = open_engine(settings.database_url)
+    open_session = sessions(engine)
+    encoder = load_encoder(settings)
+    index = EmbeddedIndex(encoder, memory=encoder and VectorStore(settings.data_folder / "vectors.db", encoder))
+    return Services(
+        settings=settings,
+        engine=engine,
+        open_session=open_session,
+        index=index,
+        encoder=encoder,
+        follower=Follower(open_session, index),
+        demonstration=_holds_demonstration(engine, open_session),
+    )
+
+
+def _holds_demonstration(engine: Engine, open_session: sessionmaker[Session]) -> bool:
+    if not is_current(engine):
+        return False
+    with open_session() as session:
+        return is_loaded(session)
+
+
+def load_encoder(settings: Settings) -> Encoder | None:
+    """The model that the settings name; None, with a warning in the log, when it is not there or damaged."""
+    try:
+        return Encoder.load(settings.models_folder / settings.model, threads=os.cpu_count() or 1)
+    except ModelError as error:
+        logger.warning("未载入语义模型，仅按词语检索：%s", error)
+        return None
+
+
+def get_services(request: Request) -> Services:
+    """Dependency: the process's services."""
+    return cast(Services, request.app.state.services)
+
+
+def get_session(services: Annotated[Services, Depends(get_services)]) -> Iterator[Session]:
+    """Dependency: a database session for one request. The route commits, before its response leaves."""
+    with services.open_session() as session:
+        yield session
+
+
+UsingServices = Annotated[Services, Depends(get_services)]
+UsingSession = Annotated[Session, Depends(get_session, scope="function")]

@@ -1,0 +1,128 @@
+"""Files of entries through the API: tried first, then written, and out again unchanged."""
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from openpyxl import load_workbook
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from ingest.export import export_xlsx
+from models.knowledge import Entry, Version
+from models.values import EntryContent, ExportedEntry, VersionStatus
+from tests.cast import LOST_CARD, RESIDENCE_PERMIT, Cast, published
+from tests.conftest import DATABASES, Visit
+
+ON_BOTH = pytest.mark.parametrize("services", DATABASES, indirect=True)
+S = VersionStatus
+
+
+@ON_BOTH
+def test_the_office_tries_then_imports_then_publishes(visit: Visit, people: Cast, base: Session) -> None:
+    office = visit(people.office)
+    content = _workbook(LOST_CARD, RESIDENCE_PERMIT)
+    tried = _import(office, content)
+    assert (tried["applied"], tried["rows"], tried["new"], tried["refused"]) == (False, 2, 2, 0)
+    assert base.scalar(select(func.count()).select_from(Entry)) == 0
+    done = _import(office, content, dry_run="false", publish="true")
+    assert (done["applied"], done["published"], done["new"]) == (True, True, 2)
+    assert set(base.scalars(select(Version.status))) == {S.PUBLISHED}
+    assert _import(office, content)["unchanged"] == 2
+
+
+def test_what_an_editor_imports_waits_for_review(visit: Visit, people: Cast, base: Session) -> None:
+    _import(visit(people.editor), _workbook(LOST_CARD), dry_run="false")
+    assert base.scalars(select(Version.status)).all() == [S.SUBMITTED]
+
+
+def test_an_editor_may_not_publish(visit: Visit, people: Cast, base: Session) -> None:
+    files = {"file": ("条目.xlsx", _workbook(LOST_CARD))}
+    reply = visit(people.editor).post("/api/v1/import", files=files, data={"dry_run": "false", "publish": "true"})
+    assert reply.status_code == 403
+    assert base.scalar(select(func.count()).select_from(Entry)) == 0
+
+
+def test_a_strangers_rows_are_refused_one_by_one_with_place_and_reason(visit: Visit, people: Cast) -> None:
+    tried = _import(visit(people.stranger), _workbook(LOST_CARD, RESIDENCE_PERMIT))
+    assert (tried["new"], tried["refused"]) == (1, 1)
+    (problem,) = tried["problems"]
+    assert problem["row"] == 2
+    assert LOST_CARD.unit in problem["reason"]
+
+
+def test_all_or_nothing_or_the_good_rows_as_chosen(visit: Visit, people: Cast, base: Session) -> None:
+    stranger = visit(people.stranger)
+    files = {"file": ("条目.xlsx", _workbook(LOST_CARD, RESIDENCE_PERMIT))}
+    refused = stranger.post("/api/v1/import", files=files, data={"dry_run": "false"})
+    assert refused.status_code == 422
+    assert base.scalar(select(func.count()).select_from(Entry)) == 0
+    done = _import(stranger, _workbook(LOST_CARD, RESIDENCE_PERMIT), dry_run="false", all_or_nothing="false")
+    assert (done["new"], done["refused"]) == (1, 1)
+    assert base.scalar(select(func.count()).select_from(Entry)) == 1
+
+
+def test_a_wrong_guess_of_a_column_can_be_corrected(visit: Visit, people: Cast) -> None:
+    line = {"甲": LOST_CARD.question, "answer": LOST_CARD.answer, "unit": LOST_CARD.unit}
+    content = json.dumps(line, ensure_ascii=False).encode()
+    office = visit(people.office)
+    assert _import(office, content, name="a.jsonl", mapping=["甲=question"])["new"] == 1
+    reply = office.post("/api/v1/import", files={"file": ("a.jsonl", content)}, data={"mapping": ["甲=nothing"]})
+    assert (reply.status_code, "标准问" in reply.json()["error"]["message"]) == (422, True)
+
+
+def test_a_file_that_is_not_what_it_says_is_refused(visit: Visit, people: Cast) -> None:
+    reply = visit(people.office).post("/api/v1/import", files={"file": ("条目.xlsx", b"<html></html>")})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (422, "file_refused")
+
+
+@pytest.mark.parametrize("who", ["agent", "reviewer", "leader", "county_office", "analyst"])
+def test_who_does_not_edit_does_not_import(who: str, visit: Visit, people: Cast) -> None:
+    browser = visit(getattr(people, who))
+    reply = browser.post("/api/v1/import", files={"file": ("条目.xlsx", _workbook(LOST_CARD))})
+    assert reply.status_code == 403
+    assert browser.get("/api/v1/template.xlsx").status_code == 403
+
+
+@ON_BOTH
+@pytest.mark.parametrize("file_format", ["xlsx", "csv", "jsonl"])
+def test_what_is_exported_imports_back_unchanged(file_format: str, visit: Visit, people: Cast, base: Session) -> None:
+    published(base, LOST_CARD)
+    published(base, replace(RESIDENCE_PERMIT, answer="=1+1\n- 甲,乙\t“丙”"))
+    office = visit(people.office)
+    reply = office.get("/api/v1/export", params={"format": file_format})
+    assert reply.status_code == 200
+    tried = _import(office, reply.content, name=f"a.{file_format}")
+    assert (tried["unchanged"], tried["rows"]) == (2, 2)
+
+
+def test_an_editor_exports_the_own_unit_only(visit: Visit, people: Cast, base: Session) -> None:
+    published(base, LOST_CARD)
+    published(base, RESIDENCE_PERMIT)
+    editor = visit(people.editor)
+    lines = editor.get("/api/v1/export", params={"format": "jsonl"}).text.splitlines()
+    assert [json.loads(line)["question"] for line in lines] == [LOST_CARD.question]
+    assert editor.get("/api/v1/export", params={"unit": RESIDENCE_PERMIT.unit}).status_code == 403
+    assert visit(people.agent).get("/api/v1/export").status_code == 403
+
+
+def test_the_template_offers_this_bases_units(visit: Visit, people: Cast) -> None:
+    reply = visit(people.editor).get("/api/v1/template.xlsx")
+    book = load_workbook(io.BytesIO(reply.content))
+    texts = {cell.value for sheet in book for row in sheet.iter_rows() for cell in row}
+    assert {people.unit.name, people.county.name} <= texts
+    assert _import(visit(people.editor), reply.content)["rows"] == 0
+
+
+def _workbook(*contents: EntryContent) -> bytes:
+    return export_xlsx([ExportedEntry("", content) for content in contents])
+
+
+def _import(
+    browser: TestClient, content: bytes, *, name: str = "条目.xlsx", **form: str | list[str]
+) -> dict[str, object]:
+    reply = browser.post("/api/v1/import", files={"file": (name, content)}, data=form)
+    assert reply.status_code == 200, reply.text
+    return reply.json()

@@ -1,0 +1,134 @@
+"""The people of the tests, their units, and entries small enough to check by eye."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from sqlalchemy.orm import Session
+
+from api.security import hash_password
+from kb_admin import lifecycle
+from models.knowledge import Version
+from models.organisation import Person, Region, RoleGrant, Unit
+from models.values import BasisContent, EntryContent, Level, Publicity, Role
+
+NOW = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
+"""A Friday, 10:30 in Shanghai."""
+DAY = timedelta(days=1)
+PASSWORD = "一二三四五六七八"
+
+CITY = "安澜市"
+COUNTY = "河东区"
+SOCIAL_SECURITY = "安澜市人力资源和社会保障局"
+COUNTY_SOCIAL_SECURITY = "河东区人力资源和社会保障局"
+POLICE = "安澜市公安局"
+
+LOST_CARD = EntryContent(
+    question="社会保障卡丢失后怎样补领",
+    answer="## 材料\n本人有效身份证件。\n## 时限\n窗口当场办结。\n## 费用\n工本费 16 元。",
+    unit=SOCIAL_SECURITY,
+    region=CITY,
+    similar=("社保卡丢了怎么办", "我妈把社保卡弄没了去哪补"),
+    spoken="请带本人身份证，到就近社保卡服务网点补领，当场拿卡，工本费十六元。",
+    keywords=("社保卡", "补领"),
+    category="社会保险/社会保障卡",
+    bases=(BasisContent("《中华人民共和国社会保险法》", "主席令第三十五号", 0),),
+    publicity=Publicity.PUBLIC,
+    info_type="办事指南",
+)
+RESIDENCE_PERMIT = EntryContent(
+    question="居住证怎样申领",
+    answer="## 条件\n离开常住户口所在地，在本市居住半年以上。\n## 材料\n身份证、居住或就业证明。",
+    unit=POLICE,
+    region=CITY,
+    similar=("暂住证在哪里办", "外地人办居住证要什么"),
+    spoken="在本市住满半年，带身份证和居住证明，到居住地派出所申领居住证。",
+    keywords=("居住证",),
+    category="户籍/居住证",
+    bases=(BasisContent("《居住证暂行条例》", "国务院令第663号", 0),),
+    publicity=Publicity.PUBLIC,
+    info_type="办事指南",
+)
+INTERNAL_CONTACT = replace(
+    RESIDENCE_PERMIT,
+    question="派出所户籍窗口内部联系方式",
+    answer="内部联络电话见通讯录。",
+    similar=("找户籍民警打哪个电话",),
+    spoken="",
+    keywords=("户籍窗口",),
+    publicity=Publicity.INTERNAL,
+)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Two units of a city, one of a county, and everybody who has a say; the stranger edits for another unit."""
+
+    city: Region
+    county: Region
+    unit: Unit
+    county_unit: Unit
+    other_unit: Unit
+    agent: Person
+    editor: Person
+    reviewer: Person
+    leader: Person
+    office: Person
+    county_office: Person
+    analyst: Person
+    administrator: Person
+    stranger: Person
+
+
+def assemble(session: Session) -> Cast:
+    """Everybody, written to the base."""
+    city = Region(name=CITY, level=Level.CITY)
+    session.add(city)
+    session.flush()
+    county = Region(name=COUNTY, level=Level.COUNTY, parent_id=city.id)
+    unit = Unit(name=SOCIAL_SECURITY, level=Level.CITY, region=city, phone="0000-8100001")
+    other = Unit(name=POLICE, level=Level.CITY, region=city, phone="0000-8100002")
+    session.add_all([county, unit, other])
+    session.flush()
+    county_unit = Unit(name=COUNTY_SOCIAL_SECURITY, level=Level.COUNTY, region=county, counterpart_id=unit.id)
+    session.add(county_unit)
+    session.flush()
+    cast = Cast(
+        city=city,
+        county=county,
+        unit=unit,
+        county_unit=county_unit,
+        other_unit=other,
+        agent=_person("zuoxi", "陈坐席", RoleGrant(role=Role.AGENT)),
+        editor=_person("caibian", "林采编", RoleGrant(role=Role.EDITOR, unit=unit)),
+        reviewer=_person("shenhe", "王审核", RoleGrant(role=Role.REVIEWER, unit=unit)),
+        leader=_person("lingdao", "赵分管", RoleGrant(role=Role.UNIT_LEADER, unit=unit)),
+        office=_person("rexianban", "刘热线办", RoleGrant(role=Role.CITY_OFFICE)),
+        county_office=_person("quxian", "孙区办", RoleGrant(role=Role.COUNTY_OFFICE, region=county)),
+        analyst=_person("fenxi", "周分析", RoleGrant(role=Role.ANALYST)),
+        administrator=_person("guanli", "吴管理", RoleGrant(role=Role.ADMINISTRATOR)),
+        stranger=_person("luren", "郑外单位", RoleGrant(role=Role.EDITOR, unit=other)),
+    )
+    people = [value for value in vars(cast).values() if isinstance(value, Person)]
+    session.add_all(people)
+    session.commit()
+    return cast
+
+
+def published(session: Session, content: EntryContent, *, code: str = "", now: datetime = NOW - DAY) -> Version:
+    """The entry, live since ``now``, committed."""
+    version = lifecycle.create_entry(session, content, code=code, actor=None, now=now)
+    lifecycle.submit(session, version, actor=None, now=now)
+    lifecycle.publish(session, version, actor=None, now=now)
+    session.commit()
+    return version
+
+
+def _person(login: str, name: str, grant: RoleGrant) -> Person:
+    return Person(login=login, name=name, password_hash=_password_hash(), grants=[grant])
+
+
+@cache
+def _password_hash() -> str:
+    """Hashing is slow by design; one for all."""
+    return hash_password(PASSWORD)
