@@ -38,12 +38,23 @@ class Settings(BaseSettings):
     login_attempts: int = Field(default=5, ge=1, description="同一登录名在等待时间内最多可以输错密码的次数。")
     login_wait_minutes: int = Field(default=10, ge=1, description="输错密码达到上限后须等待的分钟数。")
     question_characters: int = Field(default=2000, ge=50, description="一个问题最多的字数。")
+    direct_threshold: float = Field(
+        default=0.8, gt=0, le=1, description="可信度不低于此值时提示“可直接答复”；调高则直接答复更少、更准。"
+    )
+    choose_threshold: float = Field(
+        default=0.3, gt=0, le=1, description="可信度不低于此值而不到直接答复时提示“请核对”；再低为“未找到”。"
+    )
     shown_answers: int = Field(default=5, ge=1, le=20, description="一次提问最多给出的条目数。")
     request_bytes: int = Field(default=1_000_000, ge=10_000, description="一次请求最多的字节数（导入文件除外）。")
     import_bytes: int = Field(default=40_000_000, ge=10_000, description="一次导入的文件最多的字节数。")
     follow_lag_seconds: float = Field(
         default=10.0, gt=0, description="已发布的改动超过多少秒仍未进入检索时，健康检查报告异常。"
     )
+
+    @property
+    def words_file(self) -> Path:
+        """The office's own words, one a line, on top of the dictionary; need not exist."""
+        return self.data_folder / "words.txt"
 
     @property
     def models_folder(self) -> Path:

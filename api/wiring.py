@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -19,6 +20,8 @@ from retrieval.documents import Index
 from retrieval.embedded import EmbeddedIndex
 from retrieval.encoder import Encoder
 from retrieval.model_files import ModelError
+from retrieval.ranker import Thresholds
+from retrieval.tokens import Tokeniser
 from retrieval.vector_store import VectorStore
 
 logger = logging.getLogger(__name__)
@@ -44,7 +47,12 @@ def build(settings: Settings) -> Services:
     engine = open_engine(settings.database_url)
     open_session = sessions(engine)
     encoder = load_encoder(settings)
-    index = EmbeddedIndex(encoder, memory=encoder and VectorStore(settings.data_folder / "vectors.db", encoder))
+    index = EmbeddedIndex(
+        encoder,
+        memory=encoder and VectorStore(settings.data_folder / "vectors.db", encoder),
+        tokeniser=Tokeniser(_own_words(settings.words_file)),
+        thresholds=Thresholds(direct=settings.direct_threshold, choose=settings.choose_threshold),
+    )
     return Services(
         settings=settings,
         engine=engine,
@@ -70,6 +78,14 @@ def load_encoder(settings: Settings) -> Encoder | None:
     except ModelError as error:
         logger.warning("未载入语义模型，仅按词语检索：%s", error)
         return None
+
+
+def _own_words(path: Path) -> list[str]:
+    """The words of the office's dictionary file; none when there is no such file."""
+    if not path.is_file():
+        return []
+    lines = (line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def get_services(request: Request) -> Services:

@@ -29,6 +29,8 @@ class Baseline:
 
     def __init__(self) -> None:
         self._documents: tuple[Document, ...] = ()
+        self._known: dict[str, NDArray[np.float64]] = {}
+        """Scores by question: a question asked again with entries hidden has the same."""
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Take the whole base; only once."""
@@ -39,7 +41,7 @@ class Baseline:
 
     def search(self, query: str, viewer: Viewer, now: datetime, k: int = 10) -> Result:  # noqa: ARG002
         """The best ``k`` that are not hidden; scores scaled into 0..1 by the method's own bound."""
-        scores = self._scores(query)
+        scores = self.scores(query)
         order = np.lexsort((np.arange(len(scores)), -scores))
         seen = [i for i in order if self._documents[i].entry_id not in viewer.hidden_entry_ids][:k]
         hits = tuple(
@@ -54,6 +56,12 @@ class Baseline:
 
     def __len__(self) -> int:
         return len(self._documents)
+
+    def scores(self, query: str) -> NDArray[np.float64]:
+        """Of every entry, higher is better."""
+        if query not in self._known:
+            self._known[query] = self._scores(query)
+        return self._known[query]
 
     def _prepare(self, documents: Sequence[Document]) -> None:
         raise NotImplementedError
@@ -106,7 +114,7 @@ class ReciprocalRanks(Baseline):
     def _scores(self, query: str) -> NDArray[np.float64]:
         total = np.zeros(len(self))
         for part in self._parts:
-            scores = part._scores(query)
+            scores = part.scores(query)
             ranks = np.empty(len(scores))
             ranks[np.lexsort((np.arange(len(scores)), -scores))] = np.arange(1, len(scores) + 1)
             total += 1 / (RRF_K + ranks)

@@ -11,7 +11,7 @@ SQLITE_BUSY_TIMEOUT_MS = 10_000
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for ``url``. SQLite: WAL mode, synchronous=FULL (a commit survives a power failure), foreign keys on."""
+    """An engine for ``url``. SQLite: WAL mode, synchronous=FULL (a commit survives a power cut), foreign keys on."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
         return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)

@@ -167,7 +167,7 @@ class Basis(Base):
 
 
 class Attachment(Base):
-    """A file that belongs to a version: a picture in its answer, a form. Its bytes lie beside the database by SHA-256."""
+    """A file that belongs to a version: a picture in its answer, a form. Its bytes lie beside the database."""
 
     __tablename__ = "attachments"
 

@@ -158,8 +158,8 @@ class CandidateRow:
 class Viewer:
     """Who is looking, reduced to what retrieval needs to enforce rights (清远 art. 4(3)).
 
-    An entry is visible when ``everything`` holds, or it is public, or its unit is among ``unit_ids``; and in any case only
-    when it is not in ``hidden_entry_ids``.
+    An entry is visible when ``everything`` holds, or it is public, or its unit is among ``unit_ids``; and in any case
+    only when it is not in ``hidden_entry_ids``.
     """
 
     everything: bool = False

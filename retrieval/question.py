@@ -13,8 +13,6 @@ from retrieval.vectors import Matrix
 PRECISE_CHARACTERS = 60
 """Longer questions are stories: they name so many kinds, aspects and numbers beside the point that none is taken."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-MAX_QUESTION_CHARACTERS = 2000
-"""Longer text is refused at the edge; nobody types it, and it would only cost time."""
 
 
 @dataclass(frozen=True)
