@@ -3,6 +3,7 @@
 import sys
 
 import typer
+from pydantic import ValidationError
 
 from api.commands import backup, bench, entry_files, model_files, organisation, serving, setup, tokens, users
 from models.errors import ZhidaError
@@ -36,6 +37,11 @@ def main() -> None:
         app()
     except (ZhidaError, ModelError) as error:
         typer.echo(f"{error}", err=True)
+        sys.exit(1)
+    except ValidationError as error:
+        for fault in error.errors():
+            name = "_".join(map(str, fault["loc"])).upper()
+            typer.echo(f"环境变量 ZHIDA_{name} 的值“{fault['input']}”不能用，可用的值见 docs/settings.md。", err=True)
         sys.exit(1)
 
 

@@ -1,10 +1,12 @@
 """Every setting, its default and its meaning. Entry points build it; nothing else reads the environment."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.errors import Invalid
 
 
 def _beside_the_rest(given: dict[str, Any]) -> str:
@@ -50,6 +52,12 @@ class Settings(BaseSettings):
     follow_lag_seconds: float = Field(
         default=10.0, gt=0, description="已发布的改动超过多少秒仍未进入检索时，健康检查报告异常。"
     )
+
+    @model_validator(mode="after")
+    def _thresholds_in_order(self) -> Self:
+        if self.choose_threshold > self.direct_threshold:
+            raise Invalid("ZHIDA_CHOOSE_THRESHOLD 不能高于 ZHIDA_DIRECT_THRESHOLD。")
+        return self
 
     @property
     def words_file(self) -> Path:

@@ -207,3 +207,19 @@ def _password_hash(tmp_path: Path) -> str:
         found = session.scalars(select(Person.password_hash).where(Person.login == "li")).one()
     engine.dispose()
     return found
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("ZHIDA_PORT", "八千", "ZHIDA_PORT"), ("ZHIDA_CHOOSE_THRESHOLD", "0.95", "ZHIDA_DIRECT_THRESHOLD")],
+)
+def test_an_unusable_setting_is_named_without_a_traceback(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["zhida", "serve"])
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert "Traceback" not in printed.err
