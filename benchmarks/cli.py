@@ -45,7 +45,7 @@ def run_all(
     workers: Workers = ALL_CORES,
     out: Annotated[Path | None, typer.Option(help="另存为 Markdown")] = None,
 ) -> None:
-    """各数据集上与三个基线并排比较，再测演示库与各环节用时（make bench）。"""
+    """各数据集与演示库上，与三个基线并排比较（make bench 的第一步）。"""
     text = suite.run(data, open_encoder(model, threads=workers), _say)
     print(text)
     if out is not None:

@@ -54,7 +54,7 @@ def read_corpus(*paths: Path, name: str = "") -> Corpus:
                     question=_text(row, "question", path, line),
                     similar=_texts(row, "similar", path, line),
                     keywords=_texts(row, "keywords", path, line),
-                    answer="\n".join(filter(None, (row.get("spoken"), row.get("answer")))),
+                    answer="\n".join(filter(None, (_optional(row, key, path, line) for key in ("spoken", "answer")))),
                     publicity=Publicity.PUBLIC,
                 )
             )
@@ -85,7 +85,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise FileRefused(f"读不了 {path}：{error}。请给出 UTF-8 编码的 JSON 行文件。") from error
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -102,6 +102,13 @@ def _text(row: dict[str, Any], key: str, path: Path, line: int) -> str:
     if not isinstance(value, str | int) or not str(value).strip():
         raise FileRefused(str(Problem(path.name, line, key, "缺少内容")))
     return str(value)
+
+
+def _optional(row: dict[str, Any], key: str, path: Path, line: int) -> str:
+    value = row.get(key) or ""
+    if not isinstance(value, str):
+        raise FileRefused(str(Problem(path.name, line, key, "应是文本")))
+    return value
 
 
 def _texts(row: dict[str, Any], key: str, path: Path, line: int) -> tuple[str, ...]:

@@ -2,19 +2,21 @@
 
 from pathlib import Path
 
+from api.settings import Settings
 from models.errors import Unavailable
 from retrieval.encoder import Encoder
 from retrieval.model_files import ModelError
 
-MODELS_FOLDER = Path("var/models")
-DEFAULT_MODEL = "m3e-small"
-
 
 def open_encoder(name: str | None, *, threads: int) -> Encoder | None:
-    """The named model from var/models or a folder; None for 'none'. Raises Unavailable when it is not there."""
+    """The named model, or the service's own for None; a folder will do too, and 'none' is none.
+
+    Raises Unavailable when it is not there.
+    """
     if name == "none":
         return None
-    folder = Path(name) if name and Path(name).is_dir() else MODELS_FOLDER / (name or DEFAULT_MODEL)
+    settings = Settings()
+    folder = Path(name) if name and Path(name).is_dir() else settings.models_folder / (name or settings.model)
     try:
         return Encoder.load(folder, threads=threads)
     except ModelError as error:

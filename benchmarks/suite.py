@@ -29,7 +29,9 @@ def run(data: Path, encoder: Encoder | None, report: Report) -> str:
         for folder in sorted(data.glob("*"))
         if (folder / "corpus.jsonl").exists() and (folder / "queries.jsonl").exists()
     ]
-    sets.append((demonstration_corpus(), demonstration_queries()))
+    for split in ("dev", "held"):
+        base = demonstration_corpus()
+        sets.append((replace(base, name=f"{base.name}（{split}）"), demonstration_queries(split)))
     strangers = read_queries(data / "ood" / "queries.jsonl") if (data / "ood" / "queries.jsonl").exists() else []
     if not data.exists():
         report(f"没有 {data}，只测演示库")

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Sequence
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from ingest.searchable import documents_of
@@ -81,7 +80,7 @@ class Follower:
             pause = POLL_SECONDS
             try:
                 self.catch_up()
-            except SQLAlchemyError:
+            except Exception:
                 log.exception("索引暂时跟不上数据库，%s 秒后再试", RETRY_SECONDS)
                 pause = RETRY_SECONDS
             self._stopping.wait(pause)

@@ -60,6 +60,8 @@ class Result:
     hits: tuple[Hit, ...]
     outcome: Outcome
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    aspects: tuple[str, ...] = ()
+    """What the question asks about (费用, 材料 …), as named in ``dictionary/aspects.toml``."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from models.values import Viewer
 from retrieval.candidates import candidates
 from retrieval.documents import Change, Document, Hit, Result, Suggestion
 from retrieval.features import NAMES, OWN, Measured, complete, measure
-from retrieval.generation import Generation
+from retrieval.generation import Generation, Mask
+from retrieval.marks import aspect_names
 from retrieval.postings import Vocabulary
 from retrieval.question import Understood, understand
 from retrieval.ranker import Ranker, Thresholds, decide
@@ -22,8 +23,11 @@ from retrieval.suggesting import suggestions
 from retrieval.tokens import Tokeniser
 from retrieval.vectors import Matrix
 
-SMALL_DELTA = 500
-"""Changed entries rebuilt with every batch (about 50 ms); beyond that, and a tenth of the base, all is merged."""
+SMALL = 500
+"""Segments of so few entries together are always joined: it takes some milliseconds."""
+GROWTH = 4
+"""A segment keeps at least so many times the entries of the next newer one. Each entry is thus joined a few times in
+its life, and a search looks into few segments: at most five for 100,000 entries."""
 ANSWER_TOKENS = 128
 """Tokens of an answer that its vector covers: the beginning says what it is about, the rest costs time."""
 
@@ -38,7 +42,7 @@ class TextEncoder(Protocol):
 
 
 class EmbeddedIndex:
-    """One base segment, one small delta, rows switched off in both; readers never wait for the writer."""
+    """A few segments, the oldest the largest, and rows switched off in them; readers never wait for the writer."""
 
     def __init__(
         self,
@@ -69,19 +73,16 @@ class EmbeddedIndex:
         if not latest:
             return
         with self._writing:
-            old = [
+            parts = [
                 (segment, live & ~np.isin(segment.columns.entry_ids, list(latest)))
                 for segment, live in self._generation.parts
             ]
             added = sorted((d for d in latest.values() if d is not None), key=lambda d: d.entry_id)
-            vectors = self._encode(added)
-            base, delta = (old[0] if old else None), old[1:]
-            in_delta = sum(int(live.sum()) for _, live in delta) + len(added)
-            if base is None or in_delta > max(SMALL_DELTA, len(base[0]) // 10):
-                parts = [self._merge(old, added, vectors)]
-            else:
-                parts = [base, self._merge(delta, added, vectors)]
-            self._generation = Generation.of(parts, self._vocabularies)
+            if added:
+                vectors = self._encode(added)
+                segment = Segment.build(added, self._tokeniser, self._vocabularies, vectors)
+                parts.append((segment, np.ones(len(segment), np.bool_)))
+            self._generation = Generation.of(_merged(parts), self._vocabularies)
 
     def search(self, query: str, viewer: Viewer, now: datetime, k: int = 10) -> Result:
         """The best ``k`` entries that ``viewer`` may see and that are valid at ``now``, and what to say of them."""
@@ -109,7 +110,7 @@ class EmbeddedIndex:
             for b, score in zip(best[:k], scores[:k], strict=True)
         )
         watch.lap("rank")
-        return Result(hits, decide(scores, self._thresholds), watch.laps)
+        return Result(hits, decide(scores, self._thresholds), watch.laps, aspect_names(question.aspects))
 
     def suggest(self, typed: str, viewer: Viewer, now: datetime, k: int = 8) -> tuple[Suggestion, ...]:
         """Stored phrasings for what has been typed so far, at most one for each entry, same filters as ``search``."""
@@ -125,38 +126,24 @@ class EmbeddedIndex:
         answers[spoken] = self._entry_encoder.encode([documents[i].answer for i in spoken], max_tokens=ANSWER_TOKENS)
         return phrases, answers
 
-    def _merge(
-        self,
-        parts: Sequence[tuple[Segment, NDArray[np.bool_]]],
-        added: Sequence[Document],
-        vectors: tuple[Matrix, Matrix] | None,
-    ) -> tuple[Segment, NDArray[np.bool_]]:
-        """One segment of the live rows of ``parts`` and the added documents, by entry id; nothing is encoded twice."""
-        documents, phrases, answers = list(added), [], []
-        if vectors:
-            phrases, answers = [vectors[0]], [vectors[1]]
-        for segment, live in parts:
-            rows = np.flatnonzero(live)
-            documents += [segment.documents[row] for row in rows]
-            if vectors and segment.phrase_vectors and segment.answer_vectors:
-                phrases.append(segment.phrase_vectors.rows(np.flatnonzero(live[segment.phrase_document])))
-                answers.append(segment.answer_vectors.rows(rows))
-        order = sorted(range(len(documents)), key=lambda i: documents[i].entry_id)
-        ordered = [documents[i] for i in order]
-        moved = None
-        if vectors:
-            starts = np.concatenate([[0], np.cumsum([len(d.phrasings) for d in documents])])
-            rows_in_order = [np.arange(starts[i], starts[i + 1]) for i in order]
-            phrase_rows = np.concatenate(rows_in_order) if order else np.empty(0, np.int64)
-            moved = (np.concatenate(phrases)[phrase_rows], np.concatenate(answers)[order])
-        segment = Segment.build(ordered, self._tokeniser, self._vocabularies, moved)
-        return segment, np.ones(len(segment), np.bool_)
+
+def _merged(parts: Sequence[tuple[Segment, Mask]]) -> list[tuple[Segment, Mask]]:
+    """The same live rows in few segments: the newest are joined until each is a good deal larger than the next."""
+    merged = [(segment, live) for segment, live in parts if live.any()]
+    while len(merged) > 1 and _too_alike(*(int(live.sum()) for _, live in merged[-2:])):
+        segment = Segment.joined([(segment, np.flatnonzero(live)) for segment, live in merged[-2:]])
+        merged[-2:] = [(segment, np.ones(len(segment), np.bool_))]
+    return merged
+
+
+def _too_alike(older: int, newer: int) -> bool:
+    return older + newer <= SMALL or older < GROWTH * newer
 
 
 def _hit(question: Understood, measured: Measured, place: int, *, score: float, features: NDArray[np.float32]) -> Hit:
     document = measured.segment.documents[measured.rows[place]]
     phrase = int(measured.best_phrases[place] - measured.segment.phrase_start[measured.rows[place]])
-    text = " ".join((*document.phrasings, *document.keywords, document.answer)).lower()
+    text = measured.segment.entry_texts[measured.rows[place]]
     return Hit(
         entry_id=document.entry_id,
         version_id=document.version_id,

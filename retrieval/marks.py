@@ -38,6 +38,11 @@ def asked_aspects(squeezed: str) -> int:
     return sum(1 << i for i, aspect in enumerate(aspects()) if any(word in squeezed for word in aspect.asked))
 
 
+def aspect_names(bits: int) -> tuple[str, ...]:
+    """The names behind the bits."""
+    return tuple(aspect.name for i, aspect in enumerate(aspects()) if bits >> i & 1)
+
+
 def held_aspects(squeezed: str) -> int:
     """Bits of the aspects that an answer tells."""
     return sum(1 << i for i, aspect in enumerate(aspects()) if any(word in squeezed for word in aspect.held))

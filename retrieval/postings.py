@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,15 +62,30 @@ class Postings:
         sizes = np.fromiter((len(row) for row in counted), np.int32, len(counted))
         row_terms = np.fromiter((t for row in counted for t, _ in row), np.int32, int(sizes.sum()))
         row_counts = np.fromiter((n for row in counted for _, n in row), np.float32, len(row_terms))
-        row_of = np.repeat(np.arange(len(counted), dtype=np.int32), sizes)
+        lengths = np.fromiter((len(row) for row in rows), np.float32, len(rows))
+        return cls._inverted(sizes, row_terms, row_counts, lengths)
+
+    @classmethod
+    def joined(cls, parts: Sequence[tuple["Postings", NDArray[np.int64]]], order: NDArray[np.int64]) -> "Postings":
+        """The given rows of several postings as one; ``order`` says which of the rows, laid end to end, comes where."""
+        taken = [postings._places(rows) for postings, rows in parts]
+        sizes = np.concatenate([np.diff(starts) for _, starts in taken])
+        terms = np.concatenate([p.row_terms[places] for (p, _), (places, _) in zip(parts, taken, strict=True)])
+        counts = np.concatenate([p.row_counts[places] for (p, _), (places, _) in zip(parts, taken, strict=True)])
+        lengths = np.concatenate([p.lengths[rows] for p, rows in parts])
+        places = runs(_starts(sizes)[order], sizes[order])
+        return cls._inverted(sizes[order], terms[places], counts[places], lengths[order])
+
+    @classmethod
+    def _inverted(cls, sizes: Ints, row_terms: Ints, row_counts: Floats, lengths: Floats) -> "Postings":
         order = np.argsort(row_terms, kind="stable")
         return cls(
             row_start=_starts(sizes),
             row_terms=row_terms,
             row_counts=row_counts,
-            lengths=np.fromiter((len(row) for row in rows), np.float32, len(rows)),
-            term_start=_starts(np.bincount(row_terms, minlength=len(vocabulary)).astype(np.int32)),
-            term_rows=row_of[order],
+            lengths=lengths,
+            term_start=_starts(np.bincount(row_terms).astype(np.int32)),
+            term_rows=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[order],
             term_counts=row_counts[order],
         )
 
@@ -83,12 +99,14 @@ class Postings:
         part = slice(self.term_start[term], self.term_start[term + 1])
         return self.term_rows[part], self.term_counts[part]
 
-    def terms_of(self, rows: NDArray[np.intp]) -> tuple[Ints, Ints]:
+    def terms_of(self, rows: NDArray[np.int64]) -> tuple[Ints, Ints]:
         """All distinct terms of the given rows laid end to end, and where each row begins, with the end last."""
-        first, last = self.row_start[rows], self.row_start[rows + 1]
-        starts = _starts(last - first)
-        inside = np.arange(starts[-1], dtype=np.int32) - np.repeat(starts[:-1] - first, last - first)
-        return self.row_terms[inside], starts
+        places, starts = self._places(rows)
+        return self.row_terms[places], starts
+
+    def _places(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Ints]:
+        sizes = np.diff(self.row_start)[rows]
+        return runs(self.row_start[rows], sizes), _starts(sizes)
 
 
 @dataclass(frozen=True)
@@ -139,6 +157,12 @@ def bm25(postings: Postings, statistics: Statistics, terms: Sequence[int]) -> Fl
         saturation = K1 * (1 - B + B * postings.lengths[rows] / average)
         scores[rows] += repeats * statistics.idf(term) * counts / (counts + saturation)
     return scores
+
+
+def runs(first: NDArray[np.integer[Any]], sizes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Whole numbers in runs laid end to end: ``first[i], first[i] + 1, …``, ``sizes[i]`` of them."""
+    ends = np.cumsum(sizes, dtype=np.int64)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - (ends - sizes), sizes)
 
 
 def _in_steps(value: NDArray[np.float64]) -> NDArray[np.float64]:

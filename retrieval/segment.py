@@ -1,6 +1,6 @@
 """An immutable set of documents with all that is needed to search it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from retrieval.columns import Columns
 from retrieval.documents import Document
 from retrieval.marks import Bits, asked_aspects, held_aspects, kind_table
-from retrieval.postings import Postings, Vocabulary
+from retrieval.postings import Postings, Vocabulary, runs
 from retrieval.text import normalise
 from retrieval.tokens import Tokeniser, bigrams
 from retrieval.vectors import Matrix, VectorTable
+
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,10 @@ class Vocabularies:
 class Segment:
     documents: tuple[Document, ...]
     columns: Columns
-    phrase_start: NDArray[np.int64]
+    phrase_start: Rows
     """Phrasings of document ``i`` are the rows ``phrase_start[i]:phrase_start[i + 1]``; standard question first."""
+    phrase_document: Rows
+    """The document of each phrasing."""
     phrase_texts: tuple[str, ...]
     """Normalised, without spaces."""
     entry_texts: tuple[str, ...]
@@ -62,17 +66,18 @@ class Segment:
     ) -> "Segment":
         """``vectors``: of all phrasings and of all answers, in the order of the documents; None without a model."""
         phrasings = [p for document in documents for p in document.phrasings]
+        phrase_start, phrase_document = _layout(documents)
         phrase_texts = tuple(_squeezed(p) for p in phrasings)
         answers = [_squeezed(d.answer) for d in documents]
         texts = tuple(
             "\n".join((*map(_squeezed, (*d.phrasings, *d.keywords)), a))
             for d, a in zip(documents, answers, strict=True)
         )
-        sizes = [len(document.phrasings) for document in documents]
         return cls(
             documents=tuple(documents),
             columns=Columns.of(documents),
-            phrase_start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            phrase_start=phrase_start,
+            phrase_document=phrase_document,
             phrase_texts=phrase_texts,
             entry_texts=texts,
             phrase_aspects=np.array([asked_aspects(text) for text in phrase_texts], np.uint64),
@@ -87,13 +92,59 @@ class Segment:
             answer_vectors=VectorTable(vectors[1]) if vectors else None,
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence[tuple["Segment", Rows]]) -> "Segment":
+        """The given rows of several segments as one, by entry id; nothing is read, cut or encoded again."""
+        segments = [segment for segment, _ in parts]
+        phrase_rows = [runs(s.phrase_start[rows], np.diff(s.phrase_start)[rows]) for s, rows in parts]
+        unsorted = [s.documents[row] for s, rows in parts for row in rows]
+        order = np.array(sorted(range(len(unsorted)), key=lambda i: unsorted[i].entry_id), np.int64)
+        starts, _ = _layout(unsorted)
+        phrase_order = runs(starts[order], np.diff(starts)[order])
+        documents = [unsorted[i] for i in order]
+        phrase_start, phrase_document = _layout(documents)
+
+        def rows_of(column: Callable[[Segment], Bits]) -> Bits:
+            return np.concatenate([column(s)[rows] for s, rows in parts])[order]
+
+        def phrases_of(column: Callable[[Segment], Bits]) -> Bits:
+            return np.concatenate([column(s)[r] for s, r in zip(segments, phrase_rows, strict=True)])[phrase_order]
+
+        phrase_texts = [s.phrase_texts[row] for s, r in zip(segments, phrase_rows, strict=True) for row in r]
+        entry_texts = [s.entry_texts[row] for s, rows in parts for row in rows]
+        return cls(
+            documents=tuple(documents),
+            columns=Columns.of(documents),
+            phrase_start=phrase_start,
+            phrase_document=phrase_document,
+            phrase_texts=tuple(phrase_texts[i] for i in phrase_order),
+            entry_texts=tuple(entry_texts[i] for i in order),
+            phrase_aspects=phrases_of(lambda s: s.phrase_aspects),
+            answer_aspects=rows_of(lambda s: s.answer_aspects),
+            question_kinds=rows_of(lambda s: s.question_kinds),
+            entry_kinds=rows_of(lambda s: s.entry_kinds),
+            words=Postings.joined([(s.words, r) for s, r in zip(segments, phrase_rows, strict=True)], phrase_order),
+            pairs=Postings.joined([(s.pairs, r) for s, r in zip(segments, phrase_rows, strict=True)], phrase_order),
+            answers=Postings.joined([(s.answers, rows) for s, rows in parts], order),
+            keywords=Postings.joined([(s.keywords, rows) for s, rows in parts], order),
+            phrase_vectors=_joined_vectors([s.phrase_vectors for s in segments], phrase_rows, phrase_order),
+            answer_vectors=_joined_vectors([s.answer_vectors for s in segments], [rows for _, rows in parts], order),
+        )
+
     def __len__(self) -> int:
         return len(self.documents)
 
-    @property
-    def phrase_document(self) -> NDArray[np.int64]:
-        """The document of each phrasing."""
-        return np.repeat(np.arange(len(self)), np.diff(self.phrase_start))
+
+def _layout(documents: Sequence[Document]) -> tuple[Rows, Rows]:
+    """Where the phrasings of each document begin, the end last; and the document of each phrasing."""
+    sizes = np.array([len(document.phrasings) for document in documents], np.int64)
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), np.repeat(np.arange(len(sizes)), sizes)
+
+
+def _joined_vectors(tables: Sequence[VectorTable | None], rows: Sequence[Rows], order: Rows) -> VectorTable | None:
+    """None when there is no model; an index has vectors in all its segments or in none."""
+    held = [table.rows(r) for table, r in zip(tables, rows, strict=True) if table is not None]
+    return VectorTable(np.concatenate(held)[order]) if held else None
 
 
 def _squeezed(text: str) -> str:

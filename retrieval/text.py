@@ -7,9 +7,6 @@ from pathlib import Path
 
 import opencc
 
-TEXT_VERSION = "1"
-"""Part of an index's manifest: raise it whenever ``normalise`` or the tokens change."""
-
 _NOT_A_WORD = re.compile(r"(?:[^\w%.]|_|\.(?!\d)|(?<!\d)\.)+")
 """Everything but letters, digits, ideographs, percent signs and decimal points."""
 

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,9 @@ from retrieval.vectors import Matrix
 
 BATCH = 500
 """Texts encoded before they are written: what an interrupted start has to do again, at most."""
+
+TIMEOUT_SECONDS = 30.0
+"""Another process that fills the same file writes for a moment only."""
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +52,17 @@ class VectorStore:
     def encode(self, texts: Sequence[str], *, max_tokens: int | None = None) -> Matrix:
         """As the encoder's own; only texts never seen before are encoded."""
         keys = [self._key(text, max_tokens) for text in texts]
-        new = {key: text for key, text in zip(keys, texts, strict=True) if self._known(key) is None}
+        known = {key: self._known(key) for key in dict.fromkeys(keys)}
+        new = {key: text for key, text in zip(keys, texts, strict=True) if known[key] is None}
         pending = list(new.items())
         for start in range(0, len(pending), BATCH):
             part = pending[start : start + BATCH]
-            self._remember([key for key, _ in part], self._encoder.encode([t for _, t in part], max_tokens=max_tokens))
-        vectors = np.empty((len(texts), self.dimension), np.float32)
-        for row, key in enumerate(keys):
-            vectors[row] = np.frombuffer(self._known(key) or b"", np.float16)
-        return vectors
+            vectors = self._encoder.encode([text for _, text in part], max_tokens=max_tokens).astype(np.float16)
+            fresh = {key: vector.tobytes() for (key, _), vector in zip(part, vectors, strict=True)}
+            known |= fresh
+            self._remember(fresh)
+        stored = b"".join(known[key] or b"" for key in keys)
+        return np.frombuffer(stored, np.float16).reshape(len(keys), self.dimension).astype(np.float32)
 
     def close(self) -> None:
         with self._lock:
@@ -68,28 +73,37 @@ class VectorStore:
         return hashlib.blake2b(described.encode(), digest_size=16).digest()
 
     def _known(self, key: bytes) -> bytes | None:
-        with self._lock:
-            row = self._connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
+        try:
+            with self._lock:
+                row = self._connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
+        except sqlite3.DatabaseError:
+            log.warning("读不了向量缓存，重新计算", exc_info=True)
+            return None
         whole = row is not None and len(row[0]) == 2 * self.dimension
         return row[0] if whole else None
 
-    def _remember(self, keys: Sequence[bytes], vectors: Matrix) -> None:
-        rows = [(key, vector.astype(np.float16).tobytes()) for key, vector in zip(keys, vectors, strict=True)]
-        with self._lock, self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+    def _remember(self, vectors: Mapping[bytes, bytes]) -> None:
+        try:
+            with self._lock, self._connection:
+                self._connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", vectors.items())
+        except sqlite3.DatabaseError:
+            log.warning("写不了向量缓存，下次启动时将重新计算", exc_info=True)
 
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
         return _connect(path)
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise
         log.warning("向量缓存 %s 已损坏，删除后重新计算。", path)
-        path.unlink()
+        for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            file.unlink(missing_ok=True)
         return _connect(path)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
+    connection = sqlite3.connect(path, check_same_thread=False, timeout=TIMEOUT_SECONDS)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID")

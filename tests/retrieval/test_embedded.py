@@ -152,15 +152,27 @@ def test_the_order_and_batches_of_import_change_no_answer(order: list[int], batc
         np.testing.assert_allclose([h.score for h in one.hits], [h.score for h in other.hits], atol=1e-4)
 
 
-def test_merging_the_delta_into_the_base_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "SMALL_DELTA", 2)
-    index = index_of(document(0))
-    for number in range(1, 8):
-        index.apply([Change(number, document(number))])
+def test_joining_segments_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "SMALL", 1)
+    index = index_of(*(document(i) for i in range(6)))
+    for number in (6, 7, 1, 4):
+        index.apply([Change(number, document(number, version_id=number * 10 + 1))])
     index.apply([Change(3, None)])
-    fresh = index_of(*(document(i) for i in range(8) if i != 3))
+    fresh = index_of(*(document(i, version_id=i * 10 + (i in (6, 7, 1, 4))) for i in range(8) if i != 3))
     for question in QUESTIONS:
-        assert found(index, question) == found(fresh, question)
+        one, other = index.search(question, ALL, NOW), fresh.search(question, ALL, NOW)
+        assert [(h.version_id, h.phrasing) for h in one.hits] == [(h.version_id, h.phrasing) for h in other.hits]
+        np.testing.assert_allclose([h.score for h in one.hits], [h.score for h in other.hits], atol=1e-6)
+        assert index.suggest(question[:4], ALL, NOW) == fresh.suggest(question[:4], ALL, NOW)
+
+
+def test_matched_words_are_found_whatever_the_spelling_of_the_entry() -> None:
+    index = index_of(document(1, question="戶口名簿遺失怎麼補辦"), vectors=False)
+    assert {"户口", "遗失", "补办"} <= set(index.search("户口名簿遗失怎么补办", ALL, NOW).hits[0].matched)
+
+
+def test_the_asked_aspect_is_named() -> None:
+    assert "费用" in index_of(document(1), vectors=False).search("补办身份证多少钱", ALL, NOW).aspects
 
 
 def test_suggestions_begin_with_what_was_typed_first_then_contain_it() -> None:

@@ -1,10 +1,13 @@
 """The cache of vectors: the same vectors, encoded once, and never a wrong one."""
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from retrieval import vector_store
 from retrieval.vector_store import VectorStore
 
 
@@ -55,3 +58,29 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
 
 def test_nothing_to_encode_gives_no_rows(tmp_path: Path) -> None:
     assert VectorStore(tmp_path / "v.db", CountingEncoder()).encode([]).shape == (0, 4)
+
+
+def test_a_busy_file_is_not_taken_for_a_damaged_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "v.db"
+    store = VectorStore(path, CountingEncoder())
+    store.encode(["医保"])
+    store.close()
+    monkeypatch.setattr(vector_store, "TIMEOUT_SECONDS", 0.05)
+    with sqlite3.connect(path, isolation_level=None) as other:
+        other.execute("PRAGMA journal_mode=DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError):
+            VectorStore(path, CountingEncoder())
+        other.execute("ROLLBACK")
+    encoder = CountingEncoder()
+    VectorStore(path, encoder).encode(["医保"])
+    assert encoder.asked == []
+
+
+def test_what_cannot_be_remembered_is_encoded_all_the_same(tmp_path: Path) -> None:
+    encoder = CountingEncoder()
+    store = VectorStore(tmp_path / "v.db", encoder)
+    with sqlite3.connect(tmp_path / "v.db") as other:
+        other.execute("DROP TABLE vectors")
+    assert store.encode(["医保", "社保"]).shape == (2, 4)
+    assert encoder.asked == ["医保", "社保"]
