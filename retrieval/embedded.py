@@ -20,7 +20,7 @@ from retrieval.question import Understood, understand
 from retrieval.ranker import Ranker, Thresholds, decide
 from retrieval.segment import Segment, Vocabularies
 from retrieval.suggesting import suggestions
-from retrieval.tokens import Tokeniser
+from retrieval.tokens import Tokeniser, alternatives
 from retrieval.vectors import Matrix
 
 SMALL = 500
@@ -149,7 +149,7 @@ def _hit(question: Understood, measured: Measured, place: int, *, score: float, 
         version_id=document.version_id,
         score=score,
         phrasing=document.phrasings[phrase],
-        matched=tuple(word for word in question.words if word in text),
+        matched=tuple(found for word in question.words for found in alternatives().get(word, (word,)) if found in text),
         features=dict(zip(NAMES, map(float, features), strict=True)),
     )
 

@@ -14,17 +14,22 @@ class Tokeniser:
 
     def __init__(self, extra_words: Iterable[str] = ()) -> None:
         self._jieba = rjieba.Jieba()
-        for word in (*_lines("words.txt"), *extra_words):
-            self._jieba.add_word(word, None, None)
+        for word in (*_lines("words.txt"), *synonyms(), *extra_words):
+            if len(word) > 1:
+                self._jieba.add_word(word, None, None)
+
+    def cut(self, text: str) -> list[str]:
+        """Words for search as they stand, long ones also cut into the shorter ones inside; in order, repeats kept."""
+        return [w for w in self._jieba.cut_for_search(normalise(text)) if not w.isspace()]
 
     def words(self, text: str) -> list[str]:
-        """Words for search, long ones also cut into the shorter ones inside; in order, repeats kept."""
-        return [w for w in self._jieba.cut_for_search(normalise(text)) if not w.isspace()]
+        """``cut``, each word as the one that stands for its synonyms: 丢了, 遗失 → 丢失."""
+        return [synonyms().get(word, word) for word in self.cut(text)]
 
     def content_words(self, text: str) -> list[str]:
         """``words`` without those that carry no meaning of their own (请问, 怎么, 的 …), unless nothing is left."""
-        words = self.words(text)
-        return [w for w in words if w not in stop_words()] or words
+        words = [synonyms().get(word, word) for word in self.cut(text) if word not in stop_words()]
+        return words or self.words(text)
 
 
 def bigrams(text: str) -> list[str]:
@@ -39,6 +44,19 @@ def bigrams(text: str) -> list[str]:
 def stop_words() -> frozenset[str]:
     """Words of politeness and grammar that say nothing of the matter."""
     return frozenset(_lines("stop_words.txt"))
+
+
+@cache
+def synonyms() -> dict[str, str]:
+    """Each word of ``dictionary/synonyms.txt`` to the first of its group."""
+    groups = [line.split() for line in _lines("synonyms.txt")]
+    return {word: group[0] for group in groups for word in group}
+
+
+@cache
+def alternatives() -> dict[str, tuple[str, ...]]:
+    """The first word of each group to all of the group."""
+    return {group[0]: tuple(group) for group in (line.split() for line in _lines("synonyms.txt"))}
 
 
 @cache

@@ -6,7 +6,7 @@ import jieba
 import pytest
 import rjieba
 
-from retrieval.tokens import Tokeniser, bigrams, stop_words
+from retrieval.tokens import Tokeniser, alternatives, bigrams, stop_words, synonyms
 
 SENTENCES = (
     "新生儿出生登记需要什么材料",
@@ -40,6 +40,20 @@ def test_polite_words_are_dropped_unless_they_are_all_there_is(tokeniser: Tokeni
     assert "请问" in stop_words()
     assert "请问" not in tokeniser.content_words("请问身份证怎么补办")
     assert tokeniser.content_words("请问") == ["请问"]
+
+
+@pytest.mark.parametrize(
+    ("said", "written"), [("身份证丢了", "身份证遗失"), ("暂住证", "居住证"), ("交医保", "缴纳医疗保险")]
+)
+def test_callers_words_and_documents_words_become_one(said: str, written: str, tokeniser: Tokeniser) -> None:
+    assert set(tokeniser.content_words(said)) & set(tokeniser.content_words(written)) >= {
+        tokeniser.content_words(written)[-1]
+    }
+
+
+def test_no_word_has_two_synonym_groups_and_each_stands_for_itself_first() -> None:
+    for first, group in alternatives().items():
+        assert all(synonyms()[word] == first for word in group)
 
 
 def test_bigrams_do_not_cross_punctuation() -> None:
