@@ -34,7 +34,7 @@ class Corpus:
 
 
 def read_corpus(*paths: Path, name: str = "") -> Corpus:
-    """A base from JSON lines ``{"id","question","answer","similar"?,"keywords"?,"category"?}``; 'code' may be 'id'.
+    """A base from JSON lines ``{"id","question","answer","similar"?,"keywords"?,"places"?}``; 'code' may be 'id'.
 
     Raises FileRefused with line and field.
     """
@@ -56,6 +56,7 @@ def read_corpus(*paths: Path, name: str = "") -> Corpus:
                     keywords=_texts(row, "keywords", path, line),
                     answer="\n".join(filter(None, (_optional(row, key, path, line) for key in ("spoken", "answer")))),
                     publicity=Publicity.PUBLIC,
+                    places=_texts(row, "places", path, line),
                 )
             )
     return Corpus(name or paths[0].parent.name, tuple(ids), tuple(documents))

@@ -38,6 +38,8 @@ WEIGHTS = Path(__file__).parents[1] / "retrieval" / "weights"
 FOLDS = 3
 """Each of the first three similar questions of an entry is left out once and asked."""
 
+OTHER_CITIES = ("上海", "北京市", "深圳", "成都市", "苏州", "省城", "隔壁市")
+
 Floats = NDArray[np.float64]
 
 
@@ -82,6 +84,8 @@ def sets(data: Path) -> Iterator[tuple[str, Corpus, list[Query]]]:
         yield "demonstration", *_asking_similar(base, range(fold, fold + 1), keep_others=True)
     yield "demonstration", *_asking_similar(_without_answers(base), range(1), keep_others=True)
     yield "demonstration", base, demonstration_queries("dev")
+    yield "demonstration", base, _asking_keywords(base)
+    yield "demonstration", *_asking_of_places(base)
 
 
 def collect(family: str, corpus: Corpus, queries: Sequence[Query], encoder: Encoder | None) -> list[Example]:
@@ -188,6 +192,35 @@ def _asking_similar(base: Corpus, which: range, *, keep_others: bool) -> tuple[C
         documents.append(replace(document, similar=left))
         queries += [Query(f"{key}~{i}", document.similar[i], frozenset({key})) for i in asked]
     return Corpus(base.name, base.ids, tuple(documents)), queries
+
+
+def _asking_keywords(base: Corpus) -> list[Query]:
+    """What an agent types: one keyword, or the first two, of each entry. Many entries share the single ones."""
+    queries = []
+    for key, document in zip(base.ids, base.documents, strict=True):
+        words = document.keywords
+        queries += [Query(f"{key}!{i}", word, frozenset({key})) for i, word in enumerate(words)]
+        queries += [Query(f"{key}!both", f"{words[0]} {words[1]}", frozenset({key}))] if len(words) > 1 else []
+    return queries
+
+
+def _asking_of_places(base: Corpus) -> tuple[Corpus, list[Query]]:
+    """A left-out similar question, for the own city (answered), another city, or a county's sibling (not answered)."""
+    corpus, asked = _asking_similar(base, range(1), keep_others=True)
+    cities = max((document.places for document in base.documents), key=len)
+    queries = []
+    for number, (query, document) in enumerate(zip(asked, base.documents, strict=True)):
+        city = next(place for place in cities if all(place in d.places for d in base.documents))
+        siblings = [place for place in cities if place not in document.places]
+        elsewhere = OTHER_CITIES[number % len(OTHER_CITIES)]
+        if siblings:
+            plain = query.text.replace(next(p for p in document.places if p != city), "")
+            queries.append(Query(f"{query.id}@", siblings[0] + plain, answerable=False))
+        elif number % 2:
+            queries.append(replace(query, id=f"{query.id}@", text=city + query.text))
+        else:
+            queries.append(Query(f"{query.id}@", elsewhere + query.text, answerable=False))
+    return corpus, queries
 
 
 def _without_answers(base: Corpus) -> Corpus:

@@ -1,5 +1,7 @@
 """``make bench``: every set with questions, beside three plain baselines in the same run."""
 
+import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -42,8 +44,14 @@ def run(data: Path, encoder: Encoder | None, report: Report) -> str:
 
 def demonstration_corpus() -> Corpus:
     """The demonstration base, shipped with the package."""
-    folder = Path(str(files("ingest"))) / "demonstration" / "entries"
-    return read_corpus(*sorted(folder.glob("*.jsonl")), name="演示库")
+    folder = Path(str(files("ingest"))) / "demonstration"
+    paths = sorted((folder / "entries").glob("*.jsonl"))
+    corpus = read_corpus(*paths, name="演示库")
+    regions = [json.loads(line)["region"] for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+    city = next(iter(Counter(regions).most_common(1)))[0]
+    places = {region: (region, city) for region in regions} | {city: tuple(sorted(set(regions)))}
+    documents = [replace(d, places=places[r]) for d, r in zip(corpus.documents, regions, strict=True)]
+    return replace(corpus, documents=tuple(documents))
 
 
 def demonstration_queries(split: str = "") -> list[Query]:

@@ -1,12 +1,13 @@
 """The searchable side of published versions, read from the database."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.knowledge import Version
+from models.organisation import Region
 from models.values import VersionStatus
 from retrieval.documents import Document
 
@@ -21,7 +22,19 @@ def documents_of(session: Session, entry_ids: Sequence[int]) -> Iterable[Documen
     versions = session.scalars(
         select(Version).where(Version.entry_id.in_(entry_ids), Version.status == VersionStatus.PUBLISHED)
     )
-    return [_document(version) for version in versions]
+    places = places_of_regions(session.scalars(select(Region).order_by(Region.id)).all())
+    return [_document(version, places) for version in versions]
+
+
+def places_of_regions(regions: Sequence[Region]) -> dict[int, tuple[str, ...]]:
+    """For each region the names of all that what holds in it may be asked for: a city and its counties, or a county
+    and its city."""
+    return {
+        region.id: tuple(
+            other.name for other in regions if region.id in (other.id, other.parent_id) or other.id == region.parent_id
+        )
+        for region in regions
+    }
 
 
 def plain_text(markdown: str) -> str:
@@ -30,7 +43,7 @@ def plain_text(markdown: str) -> str:
     return re.sub(r"[ \t]+", " ", _MARKS.sub(" ", text)).strip()
 
 
-def _document(version: Version) -> Document:
+def _document(version: Version, places: Mapping[int, tuple[str, ...]]) -> Document:
     return Document(
         entry_id=version.entry_id,
         version_id=version.id,
@@ -42,4 +55,5 @@ def _document(version: Version) -> Document:
         publicity=version.publicity,
         valid_from=version.valid_from,
         valid_to=version.valid_to,
+        places=places[version.region_id],
     )

@@ -23,6 +23,8 @@ class Document:
     publicity: Publicity = Publicity.INTERNAL
     valid_from: datetime | None = None
     valid_to: datetime | None = None
+    places: tuple[str, ...] = ()
+    """Names of all regions that the entry holds for, a city's with its counties; empty when nothing is known of it."""
 
     @property
     def phrasings(self) -> tuple[str, ...]:

@@ -110,7 +110,9 @@ class EmbeddedIndex:
             for b, score in zip(best[:k], scores[:k], strict=True)
         )
         watch.lap("rank")
-        return Result(hits, decide(scores, self._thresholds), watch.laps, aspect_names(question.aspects))
+        return Result(
+            hits, decide(scores, features[best], self._thresholds), watch.laps, aspect_names(question.aspects)
+        )
 
     def suggest(self, typed: str, viewer: Viewer, now: datetime, k: int = 8) -> tuple[Suggestion, ...]:
         """Stored phrasings for what has been typed so far, at most one for each entry, same filters as ``search``."""

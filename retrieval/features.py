@@ -1,5 +1,6 @@
 """Stage 2: what is measured of each candidate. The same for every backend."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,9 @@ OWN = (
     "kind_conflict",  # groups in which it names only another kind
     "kind_absent",  # groups of which the entry nowhere names the question's kind
     "number_missing",  # share of the question's numbers that the entry does not hold
+    "year_conflict",  # the standard question and keywords name years, but none that the question names
+    "place_conflict",  # share of the question's places for which the entry does not hold: it is for others
+    "place_missing",  # share of the question's places that the entry nowhere names
 )
 """Of one candidate alone."""
 RELATIVE = (
@@ -47,6 +51,9 @@ SHARED = (
 )
 """The same for all candidates of one question."""
 NAMES = (*OWN, *(f"lead_{name}" for name in RELATIVE), *SHARED)
+
+
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,8 @@ def measure(question: Understood, segment: Segment, rows: NDArray[np.int64], gen
         *_aspects(question, segment, rows, spread.phrases[best]),
         *_kinds(question, segment, rows),
         _number_missing(question, segment, rows),
+        _year_conflict(question, segment, rows),
+        *_places(question, segment, rows),
     )
     return Measured(segment, rows, np.stack([np.asarray(c, np.float32) for c in columns], 1), phrases[best])
 
@@ -200,6 +209,30 @@ def _number_missing(question: Understood, segment: Segment, rows: NDArray[np.int
         return np.zeros(len(rows), np.float32)
     missing = [sum(number not in segment.entry_texts[row] for number in question.numbers) for row in rows]
     return np.array(missing, np.float32) / np.float32(len(question.numbers))
+
+
+def _year_conflict(question: Understood, segment: Segment, rows: NDArray[np.int64]) -> Floats:
+    conflict = np.zeros(len(rows), np.float32)
+    asked = {number for number in question.numbers if _YEAR.fullmatch(number)}
+    if asked:
+        for i, row in enumerate(rows):
+            named = set(_YEAR.findall(segment.title_texts[row]))
+            conflict[i] = bool(named) and not named & asked
+    return conflict
+
+
+def _places(question: Understood, segment: Segment, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Share of the asked places that the entry is not for, and share that it nowhere names."""
+    conflict, missing = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
+    for place in question.places:
+        for i, row in enumerate(rows):
+            held = any(region.startswith(place) for region in segment.documents[row].places)
+            if held or place in segment.title_texts[row]:
+                continue
+            conflict[i] += bool(segment.documents[row].places or segment.title_places[row])
+            missing[i] += place not in segment.entry_texts[row]
+    whole = np.float32(max(1, len(question.places)))
+    return conflict / whole, missing / whole
 
 
 def _exact(question: Understood, segment: Segment, phrases: NDArray[np.int64], starts: NDArray[np.int64]) -> Floats:

@@ -31,6 +31,8 @@ class Understood:
     """Bits of the kinds it names, one for each group of contrasts."""
     numbers: tuple[str, ...]
     """Numbers in it: years, ages, amounts."""
+    places: tuple[str, ...]
+    """Places it names, without 市, 区, 县 …"""
     vector: Matrix | None
     """(d,), L2-normalised; None without a model."""
 
@@ -48,7 +50,7 @@ def understand(text: str, tokeniser: Tokeniser, vocabularies: Vocabularies, vect
     words = _distinct(tokeniser.content_words(text))
     pairs = _distinct(bigrams(text))
     squeezed = normalise(text).replace(" ", "")
-    told = squeezed if len(squeezed) <= PRECISE_CHARACTERS else ""
+    told = squeezed if len(squeezed) <= PRECISE_CHARACTERS else ""  # what it says of kinds, numbers, places
     return Understood(
         squeezed=squeezed,
         words=words,
@@ -57,6 +59,7 @@ def understand(text: str, tokeniser: Tokeniser, vocabularies: Vocabularies, vect
         aspects=asked_aspects(told),
         kinds=kind_table([told])[0],
         numbers=_distinct(_NUMBER.findall(told)),
+        places=tokeniser.places(told) if told else (),
         vector=vector,
     )
 

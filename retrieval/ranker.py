@@ -23,6 +23,13 @@ LONE_GAP = 4.0
 """Gap, in units of the order value, when there is no second candidate; also the largest that counts."""
 
 
+NEVER_DIRECT = ("year_conflict", "place_conflict")
+"""An entry for another year or place is at most as probable as not, however much else agrees."""
+_NEVER_DIRECT = [NAMES.index(name) for name in NEVER_DIRECT]
+WHOLLY_COVERED = 0.999
+SHOWN_FIRST = 5
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """Set by the office; higher answers directly less often and less often wrongly."""
@@ -76,6 +83,8 @@ class Ranker:
         ordered = values[best_first]
         first = np.append(features[best_first[0]], summary_of_order(ordered))
         confidence = float(self.confidence(first))
+        if features[best_first[0], _NEVER_DIRECT].any():
+            confidence = min(confidence, 0.0)
         return best_first, _sigmoid(confidence - (ordered[0] - ordered))
 
 
@@ -85,11 +94,18 @@ def summary_of_order(ordered: NDArray[np.float64]) -> tuple[float, float]:
     return float(ordered[0]), float(min(gap, LONE_GAP))
 
 
-def decide(scores: NDArray[np.float64], thresholds: Thresholds) -> Outcome:
-    """Direct answer, candidates to check, or no answer, from the scores best first."""
-    if not len(scores) or scores[0] < thresholds.choose:
+def decide(scores: NDArray[np.float64], features: Floats, thresholds: Thresholds) -> Outcome:
+    """Direct answer, candidates to check, or no answer; scores and features of the candidates, best first.
+
+    A question all of whose words stand in the question of one of the first (营业执照, 转学) is too short to be answered
+    directly, but its answer is likely among them.
+    """
+    if not len(scores):
         return Outcome.NONE
-    return Outcome.DIRECT if scores[0] >= thresholds.direct else Outcome.CHOOSE
+    if scores[0] >= thresholds.direct:
+        return Outcome.DIRECT
+    covered = features[:SHOWN_FIRST, NAMES.index("cover_question")] >= WHOLLY_COVERED
+    return Outcome.CHOOSE if scores[0] >= thresholds.choose or covered.any() else Outcome.NONE
 
 
 def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:

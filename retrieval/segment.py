@@ -37,6 +37,10 @@ class Segment:
     """Normalised, without spaces."""
     entry_texts: tuple[str, ...]
     """All that each document says, normalised, without spaces."""
+    title_texts: tuple[str, ...]
+    """Phrasings and keywords of each document, normalised, without spaces."""
+    title_places: tuple[frozenset[str], ...]
+    """Places that each standard question names, without 市, 区, 县 …"""
     phrase_aspects: Bits
     """What each phrasing asks about."""
     answer_aspects: Bits
@@ -80,6 +84,8 @@ class Segment:
             phrase_document=phrase_document,
             phrase_texts=phrase_texts,
             entry_texts=texts,
+            title_texts=tuple("\n".join(map(_squeezed, (*d.phrasings, *d.keywords))) for d in documents),
+            title_places=tuple(frozenset(tokeniser.places(d.question)) for d in documents),
             phrase_aspects=np.array([asked_aspects(text) for text in phrase_texts], np.uint64),
             answer_aspects=np.array([held_aspects(text) for text in answers], np.uint64),
             question_kinds=kind_table([_squeezed(d.question) for d in documents]),
@@ -112,6 +118,8 @@ class Segment:
 
         phrase_texts = [s.phrase_texts[row] for s, r in zip(segments, phrase_rows, strict=True) for row in r]
         entry_texts = [s.entry_texts[row] for s, rows in parts for row in rows]
+        title_texts = [s.title_texts[row] for s, rows in parts for row in rows]
+        title_places = [s.title_places[row] for s, rows in parts for row in rows]
         return cls(
             documents=tuple(documents),
             columns=Columns.of(documents),
@@ -119,6 +127,8 @@ class Segment:
             phrase_document=phrase_document,
             phrase_texts=tuple(phrase_texts[i] for i in phrase_order),
             entry_texts=tuple(entry_texts[i] for i in order),
+            title_texts=tuple(title_texts[i] for i in order),
+            title_places=tuple(title_places[i] for i in order),
             phrase_aspects=phrases_of(lambda s: s.phrase_aspects),
             answer_aspects=rows_of(lambda s: s.answer_aspects),
             question_kinds=rows_of(lambda s: s.question_kinds),

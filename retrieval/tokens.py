@@ -1,5 +1,7 @@
 """Text to tokens: words of the jieba dictionary plus our own, and character bigrams."""
 
+import itertools
+import re
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
@@ -7,6 +9,10 @@ from importlib.resources import files
 import rjieba
 
 from retrieval.text import normalise
+
+PLACE_ENDINGS = frozenset({"省", "市", "州", "区", "县", "镇", "乡", "街道"})
+NOT_PLACES = frozenset({"小区", "社区", "校区", "学区", "片区", "园区", "辖区", "超市", "城市", "市区", "县区", "地区"})
+_PLACE_ENDING = re.compile(r"(?<=..)(?:省|市|州|区|县|镇|乡|街道)$")
 
 
 class Tokeniser:
@@ -21,6 +27,19 @@ class Tokeniser:
     def cut(self, text: str) -> list[str]:
         """Words for search as they stand, long ones also cut into the shorter ones inside; in order, repeats kept."""
         return [w for w in self._jieba.cut_for_search(normalise(text)) if not w.isspace()]
+
+    def places(self, text: str) -> tuple[str, ...]:
+        """Places that the text names, without 市, 区, 县 … at the end: 河东区 → 河东."""
+        named = []
+        tagged = [*self._jieba.tag(normalise(text)), ("", "")]
+        for (word, tag), (following, _) in itertools.pairwise(tagged):
+            whole = word + following if following in PLACE_ENDINGS else word
+            stem = _PLACE_ENDING.sub("", whole)
+            if len(stem) > 1 and (
+                tag == "ns" or (stem != whole and whole not in NOT_PLACES and tag[:2] in ("nr", "nz"))
+            ):
+                named.append(stem)
+        return tuple(dict.fromkeys(named))
 
     def words(self, text: str) -> list[str]:
         """``cut``, each word as the one that stands for its synonyms: 丢了, 遗失 → 丢失."""

@@ -171,6 +171,24 @@ def test_matched_words_are_found_whatever_the_spelling_of_the_entry() -> None:
     assert {"户口", "遗失", "补办"} <= set(index.search("户口名簿遗失怎么补办", ALL, NOW).hits[0].matched)
 
 
+def test_an_entry_for_another_place_or_year_is_never_answered_directly() -> None:
+    of_county = document(1, question="河西区长者食堂就餐补贴怎么享受", places=("河西区", "安澜市"))
+    of_year = document(2, question="2027年度居民医保缴费标准是多少", places=("安澜市", "河西区", "河东区"))
+    index = index_of(of_county, of_year, vectors=False)
+    for asked, other in (
+        ("河西区长者食堂就餐补贴怎么享受", "河东区长者食堂就餐补贴怎么享受"),
+        ("2027年度居民医保缴费标准是多少", "2024年度居民医保缴费标准是多少"),
+    ):
+        assert index.search(asked, ALL, NOW).outcome is Outcome.DIRECT
+        assert index.search(other, ALL, NOW).outcome is not Outcome.DIRECT
+    assert index.search("河东区2027年度居民医保缴费标准是多少", ALL, NOW).hits[0].features["place_conflict"] == 0
+
+
+def test_a_bare_subject_shows_candidates_rather_than_nothing() -> None:
+    index = index_of(*(document(i) for i in range(8)), vectors=False)
+    assert index.search("居住证", ALL, NOW).outcome is not Outcome.NONE
+
+
 def test_the_asked_aspect_is_named() -> None:
     assert "费用" in index_of(document(1), vectors=False).search("补办身份证多少钱", ALL, NOW).aspects
 

@@ -32,7 +32,7 @@ def test_the_rust_binding_cuts_as_jieba_does() -> None:
 
 
 def test_words_of_city_service_stay_whole_and_keep_their_parts(tokeniser: Tokeniser) -> None:
-    words = tokeniser.words("跨省通办灵活就业人员")
+    words = tokeniser.cut("跨省通办灵活就业人员")
     assert {"跨省通办", "跨省", "灵活就业人员", "就业"} <= set(words)
 
 
