@@ -10,12 +10,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 MODEL ?= m3e-small
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+# Twice quiet: errors only. A machine's own pip settings can make it warn hundreds of times.
+UV := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-annotate --no-header
 ifneq ($(wildcard bundle/wheels),)
 FROM := --no-index --find-links bundle/wheels
 endif
 
-.PHONY: help setup serve test lint bench bundle clean model browser
+.PHONY: help setup serve install test lint bench bundle lock clean model browser
 
 help: ## 显示这份说明
 	@echo "直答 Zhida：12345 热线知识库"
@@ -31,6 +34,10 @@ setup: $(STAMPS)/runtime ## 安装程序、语义模型，建立带演示数据�
 serve: setup ## 安装（首次）并启动服务，打印网址和演示账号
 	@exec $(BIN)/zhida serve
 
+install: $(STAMPS)/runtime ## 正式安装或升级：安装程序和语义模型，不建库，不载入演示数据
+	@$(MAKE) model
+	@echo "已安装。接着运行 $(BIN)/zhida setup 建立或升级数据库，按提示建立系统管理员。"
+
 test: $(STAMPS)/test model browser ## 运行全部测试
 	@$(BIN)/pytest -n 2
 
@@ -45,6 +52,12 @@ bench: $(STAMPS)/test model ## 测量检索质量与速度，与基线并排
 
 bundle: $(STAMPS)/runtime ## 备好 bundle/，供没有网络的机器安装
 	@.ci/bundle $(BIN)/python
+
+lock: $(STAMPS)/venv ## 按 pyproject.toml 重新锁定 requirements/（依赖改动之后）
+	@$(PIP) install uv
+	@$(UV) -o requirements/runtime.txt
+	@$(UV) --extra postgresql -c requirements/runtime.txt -o requirements/postgresql.txt
+	@$(UV) --extra test -c requirements/runtime.txt -o requirements/test.txt
 
 clean: ## 删除安装的环境（var/ 中的数据不动）
 	@rm -rf $(VENV) build *.egg-info

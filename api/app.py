@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.staticfiles import StaticFiles
 
 from api import VERSION, errors, pages, v1
-from api.limits import BodyLimit, SecurityHeaders
+from api.limits import BodyLimit, FormEncoding, SecurityHeaders
 from api.templating import STATIC_FOLDER
 from api.wiring import Services
 
@@ -26,7 +26,6 @@ def create_app(services: Services) -> FastAPI:
             yield
         finally:
             services.follower.stop()
-            services.engine.dispose()
 
     app = FastAPI(
         title="直答 Zhida",
@@ -36,6 +35,7 @@ def create_app(services: Services) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # Swagger's page loads its scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # it would lead to whatever host the request names
         generate_unique_id_function=_operation_name,
     )
     app.state.services = services
@@ -45,6 +45,7 @@ def create_app(services: Services) -> FastAPI:
     errors.install(app)
     settings = services.settings
     app.add_middleware(BodyLimit, request_bytes=settings.request_bytes, import_bytes=settings.import_bytes)
+    app.add_middleware(FormEncoding)
     app.add_middleware(SecurityHeaders)
     return app
 

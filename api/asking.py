@@ -1,8 +1,8 @@
 """Asking the base a question: search, read what is shown from the database, write down what was shown."""
 
 import time
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -18,6 +18,8 @@ from models.values import Outcome, VersionStatus
 from retrieval.documents import Hit, Result, Suggestion
 
 MOST_SUGGESTIONS = 8
+SAME_QUESTION = timedelta(minutes=2)
+"""A reloaded page, or a form sent again, asks nothing new; the next caller with the same words comes later."""
 
 
 @dataclass(frozen=True)
@@ -29,24 +31,34 @@ class ShownEntry:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question and what was shown for it, best first."""
+class Found:
+    """What is shown for a question, best first."""
 
-    question_id: int
     result: Result
     answers: tuple[ShownEntry, ...]
+
+
+@dataclass(frozen=True)
+class Asked(Found):
+    """The same, once it is written down as the answer to somebody's question."""
+
+    question_id: int
 
 
 def ask(
     services: Services, session: Session, text: str, caller: Caller, now: datetime, *, k: int | None = None
 ) -> Asked:
-    """The best ``k`` answers (by default what the settings say), written down with the question."""
-    require(caller.grants, Action.SEARCH)
-    question = _checked(text, services.settings.question_characters)
+    """What ``find`` finds, written down with the question.
+
+    Asked again at once, and answered alike, it stays the one question.
+    """
     started = time.perf_counter()
-    found = services.index.search(question, caller.viewer, now, k or services.settings.shown_answers)
-    answers = _still_live(session, found.hits)
-    result = _without_the_gone(found, answers)
+    found = find(services, session, text, caller, now, k=k)
+    result, answers = found.result, found.answers
+    question = _checked(text, services.settings.question_characters)
+    last = _last_question(session, caller.person_id, now)
+    if last is not None and _same(last, question, result):
+        return Asked(result, answers, last.id)
     record = Question(
         text=question,
         person_id=caller.person_id,
@@ -60,7 +72,29 @@ def ask(
     )
     session.add(record)
     session.flush()
-    return Asked(record.id, result, answers)
+    return Asked(result, answers, record.id)
+
+
+def find(
+    services: Services, session: Session, text: str, caller: Caller, now: datetime, *, k: int | None = None
+) -> Found:
+    """The best ``k`` answers, by default as many as the settings say. Nothing is written down."""
+    require(caller.grants, Action.SEARCH)
+    question = _checked(text, services.settings.question_characters)
+    found = services.index.search(question, caller.viewer, now, k or services.settings.shown_answers)
+    answers = _still_live(session, found.hits)
+    return Found(_without_the_gone(found, answers), answers)
+
+
+def _last_question(session: Session, person_id: int, now: datetime) -> Question | None:
+    recent = select(Question).where(Question.person_id == person_id, Question.asked_at > now - SAME_QUESTION)
+    return session.scalar(recent.order_by(Question.asked_at.desc(), Question.id.desc()).limit(1))
+
+
+def _same(last: Question, text: str, result: Result) -> bool:
+    """Whether the same words got the same versions in the same order, and the same advice."""
+    shown = [answer.version_id for answer in last.shown]
+    return last.text == text and last.outcome == result.outcome and shown == [hit.version_id for hit in result.hits]
 
 
 def suggest(services: Services, typed: str, caller: Caller, now: datetime) -> tuple[Suggestion, ...]:
@@ -98,4 +132,4 @@ def _without_the_gone(found: Result, answers: tuple[ShownEntry, ...]) -> Result:
         outcome = Outcome.CHOOSE
     else:
         outcome = found.outcome
-    return Result(hits, outcome, found.timings_ms)
+    return replace(found, hits=hits, outcome=outcome)

@@ -10,16 +10,26 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api import dates
-from api.asking import Asked, ShownEntry
-from api.rendering import Section, asked_aspect, highlight, mark, plain_text, split_answer
+from api.asking import Asked, Found, ShownEntry
+from api.matching import compare, question_words
+from api.rendering import Section, asked_heading, highlight, mark, plain_text, split_answer
+from api.said_before import SaidBefore
+from kb_admin.feedback import TIME_TO_TAKE_BACK
 from kb_admin.permissions import Action, Grant, may
 from models.knowledge import Attachment, Version
+from models.usage import Gap, Verdict
 from models.values import BasisContent, Outcome, Publicity
+from retrieval.tokens import Tokeniser
 
 ALL_OPEN_UP_TO = 90
 """Characters. A whole answer this short is shown unfolded; folding it would hide more than it saves."""
 OPENING_LENGTH = 70
 """Characters of the spoken answer in the list of other candidates: two lines of it."""
+
+NOISE = 0.02
+"""Confidence below which a hit is not worth a look."""
+NOISE_BESIDE_FIRST = 0.1
+"""The same, as a share of the first hit's confidence."""
 
 
 @dataclass(frozen=True)
@@ -67,24 +77,41 @@ class Card(Content):
     phrasing: Markup
     phrasing_kind: str
     matched: tuple[str, ...]
-    """Words of the question that the entry has, the longest of those that overlap."""
+    """Words of the question in the entry's questions and keywords, the longest of those that overlap."""
+    missing: tuple[str, ...]
+    """Words of the question that the entry has nowhere."""
     opening: str
     """The first words of the answer, for the list of candidates."""
+    judged: Verdict | None
+    """What this person said of it before, for the same words."""
+    question_id: int | None
+    """The question that a verdict belongs to: the one judged before, else this one."""
 
 
 @dataclass(frozen=True)
 class AskedView:
     """A question, what was found, and what this person may do about it."""
 
-    question_id: int
+    question_id: int | None
+    """None: the question was not written down, so nothing can be said of its answers."""
     outcome: Outcome
     cards: tuple[Card, ...]
+    first: int
+    """Rank of the card that the outcome opens; 0: the agent chooses first."""
     opened: int
-    """Rank of the open card; 0: the agent chooses first."""
+    """Rank of the open card: ``first``, unless another was asked for."""
     said: str
     """One sentence for the live region."""
     may_judge: bool
     may_record_gap: bool
+    asks_again: bool
+    """This person could say something of the answers, had the question been asked from our own page."""
+    gap: Gap | None
+    """Already recorded for this question."""
+    earlier_gap: Gap | None
+    """Recorded when this person asked the same words before."""
+    may_take_back: bool
+    """The gap has only just been recorded."""
 
     @property
     def chooses(self) -> bool:
@@ -93,16 +120,20 @@ class AskedView:
 
 
 def view_of(
-    asked: Asked,
+    found: Found,
     attachments: Mapping[int, Mapping[str, str]],
     question: str,
     *,
     opened: int | None,
+    tokeniser: Tokeniser,
+    before: SaidBefore,
     grants: frozenset[Grant],
     now: datetime,
 ) -> AskedView:
     """Lay out the answers. ``opened``: the rank that was asked for, None to let the outcome decide."""
-    outcome = asked.result.outcome
+    outcome = found.result.outcome
+    words = question_words(tokeniser, question)
+    question_id = found.question_id if isinstance(found, Asked) else None
     cards = tuple(
         _card(
             shown,
@@ -110,20 +141,32 @@ def view_of(
             outcome=outcome,
             attachments=attachments.get(shown.version.id, {}),
             question=question,
+            aspects=found.result.aspects,
+            words=words,
+            question_id=question_id,
+            judged=before.verdicts.get(shown.version.id),
             now=now,
         )
-        for rank, shown in enumerate(asked.answers, start=1)
+        for rank, shown in enumerate(_without_noise(found.answers), start=1)
     )
+    first = 1 if outcome is Outcome.DIRECT and cards else 0
     if opened is None or not 0 <= opened <= len(cards):
-        opened = 1 if outcome is Outcome.DIRECT and cards else 0
+        opened = first
+    written = isinstance(found, Asked)
+    judges, records = may(grants, Action.JUDGE), may(grants, Action.RECORD_GAP)
     return AskedView(
-        question_id=asked.question_id,
+        question_id=question_id,
         outcome=outcome,
         cards=cards,
+        first=first,
         opened=opened,
         said=_said(outcome, cards),
-        may_judge=may(grants, Action.JUDGE),
-        may_record_gap=may(grants, Action.RECORD_GAP),
+        may_judge=written and judges and outcome is not Outcome.NONE,
+        may_record_gap=written and records,
+        asks_again=not written and (judges or records),
+        gap=before.gap,
+        earlier_gap=before.earlier_gap,
+        may_take_back=before.gap is not None and now - before.gap.at <= TIME_TO_TAKE_BACK,
     )
 
 
@@ -132,12 +175,13 @@ def content_of(
     attachments: Mapping[str, str],
     *,
     question: str = "",
+    aspects: Sequence[str] = (),
     words: Sequence[str] = (),
     now: datetime,
 ) -> Content:
-    """Lay out one version; ``question`` and ``words``: what was asked and what of it matched."""
+    """Lay out one version; ``question``, ``aspects``, ``words``: what was asked, what about, and what of it matched."""
     said = version.content()
-    sections = _shown_sections(split_answer(said.answer, attachments), question)
+    sections = _shown_sections(split_answer(said.answer, attachments), question, aspects)
     whole = " ".join(part for s in sections for part in (s.heading, plain_text(s.html)) if part)
     unfolded = len(whole) <= ALL_OPEN_UP_TO
     return Content(
@@ -167,10 +211,10 @@ def attachments_of(session: Session, version_ids: Iterable[int]) -> dict[int, di
     return found
 
 
-def _shown_sections(sections: Sequence[Section], question: str) -> tuple[ShownSection, ...]:
+def _shown_sections(sections: Sequence[Section], question: str, aspects: Sequence[str]) -> tuple[ShownSection, ...]:
     """The part that was asked for is open; when none was, the first one is."""
     headings = [section.heading for section in sections]
-    asked = asked_aspect(question, headings) if question else ""
+    asked = asked_heading(question, aspects, headings)
     first = next((heading for heading in headings if heading), "")
     return tuple(
         ShownSection(s.heading, s.html, s.preview, bool(asked) and s.heading == asked, s.heading == (asked or first))
@@ -185,12 +229,17 @@ def _card(
     outcome: Outcome,
     attachments: Mapping[str, str],
     question: str,
+    aspects: Sequence[str],
+    words: Sequence[str],
+    question_id: int | None,
+    judged: Verdict | None,
     now: datetime,
 ) -> Card:
     hit, version = shown.hit, shown.version
-    content = content_of(version, attachments, question=question, words=hit.matched, now=now)
+    content = content_of(version, attachments, question=question, aspects=aspects, words=hit.matched, now=now)
     word = outcome if rank == 1 or outcome is Outcome.NONE else Outcome.CHOOSE
     opening = content.copy_text
+    beside = compare(words, question, version.content())
     return Card(
         **vars(content),
         rank=rank,
@@ -199,19 +248,29 @@ def _card(
         outcome_label=word.label,
         phrasing=mark(hit.phrasing, hit.matched),
         phrasing_kind="标准问" if hit.phrasing == version.question else "相似问",
-        matched=_longest(hit.matched),
+        matched=beside.shared,
+        missing=beside.missing,
         opening=opening if len(opening) <= OPENING_LENGTH else opening[:OPENING_LENGTH] + "…",
+        judged=judged,
+        question_id=judged.question_id if judged else question_id,
     )
 
 
-def _longest(words: Sequence[str]) -> tuple[str, ...]:
-    """Without the words that another one contains: 个体工商户 says all that 个体 and 工商 do."""
-    return tuple(word for word in words if not any(word != other and word in other for other in words))
+def _without_noise(answers: Sequence[ShownEntry]) -> Sequence[ShownEntry]:
+    """Only what may be meant. The answers stand best first, so those that go are the last ones."""
+    if not answers:
+        return answers
+    least = max(NOISE, answers[0].hit.score * NOISE_BESIDE_FIRST)
+    return [shown for shown in answers if shown.hit.score >= least]
 
 
 def _said(outcome: Outcome, cards: Sequence[Card]) -> str:
     if outcome is Outcome.DIRECT and cards:
-        return f"可直接答复：{cards[0].question.striptags()}"
+        return f"可直接答复：{_title(cards[0])}"
     if outcome is Outcome.CHOOSE:
-        return f"请核对，最相近的是：{cards[0].question.striptags()}" if cards else "请核对"
+        return f"请核对，最相近的是：{_title(cards[0])}" if cards else "请核对"
     return "未找到，可按 Alt+G 记为知识缺失"
+
+
+def _title(card: Card) -> str:
+    return f"{'（内部）' if card.internal else ''}{card.question.striptags()}"

@@ -4,8 +4,10 @@ import sys
 
 import typer
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.commands import backup, bench, entry_files, model_files, organisation, serving, setup, tokens, users
+from api.database_faults import in_words, reason_of
 from models.errors import ZhidaError
 from retrieval.model_files import ModelError
 
@@ -42,6 +44,14 @@ def main() -> None:
         for fault in error.errors():
             name = "_".join(map(str, fault["loc"])).upper()
             typer.echo(f"环境变量 ZHIDA_{name} 的值“{fault['input']}”不能用，可用的值见 docs/settings.md。", err=True)
+        sys.exit(1)
+    except SQLAlchemyError as error:
+        told = in_words(error) or "数据库不能完成这次操作，没有写入。"
+        typer.echo(f"{told}（{reason_of(error)}）", err=True)
+        sys.exit(1)
+    except OSError as error:
+        place = f" {error.filename} " if error.filename else ""
+        typer.echo(f"不能读写{place}（{error.strerror or error}）。请检查路径、权限和磁盘空间。", err=True)
         sys.exit(1)
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from models.validity import is_ahead, is_over
+
 CHINA = ZoneInfo("Asia/Shanghai")
 THIN = "\u2009"
 """Sets numbers off from the characters around them."""
@@ -25,6 +27,11 @@ class Validity:
 def moment(at: datetime | None) -> str:
     """2026-11-21 16:30; a dash for none."""
     return at.astimezone(CHINA).strftime("%Y-%m-%d %H:%M") if at else "—"
+
+
+def clock_time(at: datetime) -> str:
+    """16:30, for what happened in this shift."""
+    return at.astimezone(CHINA).strftime("%H:%M")
 
 
 def day(at: datetime | None) -> str:
@@ -63,14 +70,14 @@ def age(at: datetime, now: datetime) -> str:
 def validity(valid_from: datetime | None, valid_to: datetime | None, now: datetime) -> Validity:
     """What the quiet line of an answer says of its dates."""
     start = f"{day(valid_from)}{THIN}起" if valid_from else ""
-    if valid_from and valid_from > now:
+    if is_ahead(valid_from, now):
         return Validity(f"{day(valid_from)}{THIN}起生效", "ahead", "未生效")
     if valid_to is None:
         return Validity(f"{start}长期有效" if start else "长期有效", "open", "")
     end = (
         f"{day(valid_from)}{THIN}至{THIN}{last_moment(valid_to)}" if valid_from else f"至{THIN}{last_moment(valid_to)}"
     )
-    if valid_to <= now:
+    if is_over(valid_to, now):
         return Validity(f"{end}（{time_left(valid_to, now)}）", "over", "已到期")
     if valid_to - now <= SOON:
         return Validity(f"{end}（{time_left(valid_to, now)}）", "soon", "临期")

@@ -1,21 +1,28 @@
-"""The demonstration base in a database: put there, recognised, and who may log in to it."""
+"""The demonstration base in a database: put there, recognised, and whom its password lets in."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from api.files import OFFICE
+from api.passwords import password_fits
 from ingest.demonstration import FOLDER, read_demonstration, read_organisation
 from kb_admin.importing import apply_import, plan_import
 from kb_admin.organisation import establish
-from kb_admin.permissions import Grant
 from models.errors import Invalid
-from models.organisation import Region
-from models.values import Role
+from models.organisation import Person, Region
 
 PASSWORD = "zhida-12345"  # noqa: S105 - known to everybody, for a base that holds nothing real
-OFFICE = frozenset({Grant(Role.CITY_OFFICE)})
-"""In whose name the entries are published."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Somebody who can log in."""
+
+    login: str
+    name: str
 
 
 def load(session: Session, *, password_hash: str, now: datetime) -> int:
@@ -34,6 +41,9 @@ def is_loaded(session: Session) -> bool:
     return session.scalar(select(Region.id).where(Region.name == city)) is not None
 
 
-def accounts() -> tuple[tuple[str, str], ...]:
-    """Login and name of each demonstration account."""
-    return tuple((p.login, p.name) for p in read_organisation(FOLDER / "organisation.json").people)
+def open_accounts(session: Session) -> tuple[Account, ...]:
+    """The shipped accounts that the published password opens: with one of them, nothing in the base is kept safe."""
+    logins = [person.login for person in read_organisation(FOLDER / "organisation.json").people]
+    there = session.scalars(select(Person).where(Person.login.in_(logins), Person.active).order_by(Person.id)).all()
+    fitting = {each for each in {person.password_hash for person in there} if password_fits(each, PASSWORD)}
+    return tuple(Account(person.login, person.name) for person in there if person.password_hash in fitting)

@@ -5,15 +5,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.orm import Session, aliased, lazyload
 
 from api.dates import SOON
 from api.listing import PAGE_SIZE, offset_of
 from api.security import Caller
-from kb_admin.permissions import UNIT_ROLES, WHO_MAY, Action
+from kb_admin.permissions import Reach
 from models.knowledge import Category, Entry, Phrasing, Version
 from models.organisation import Unit
+from models.validity import in_force_sql
 from models.values import Publicity, VersionStatus
 
 Columns = TypeVarTuple("Columns")
@@ -49,7 +50,7 @@ class EntryLine:
     valid_from: datetime | None
     valid_to: datetime | None
     newer: VersionStatus | None
-    """Status of a newer version that is under way beside the one shown."""
+    """Status of a newer version that is under way beside the one shown; only for who reads the entry's history."""
 
 
 Current = aliased(Version, name="current")
@@ -78,7 +79,9 @@ def list_entries(session: Session, wanted: Wanted, caller: Caller, now: datetime
     column = ORDERS.get(name, Entry.code)
     order = column.desc().nulls_last() if wanted.sort.startswith("-") else column.asc().nulls_last()
     query = (
-        _joined(select(Current, Newest, Entry.code, Standard.text, Unit.name, Category.path).select_from(Entry))
+        _joined(
+            select(Current, Newest, Entry.code, Standard.text, Unit.id, Unit.name, Category.path).select_from(Entry)
+        )
         .where(*_conditions(wanted, caller, now))
         .order_by(order, Entry.code)
         .limit(PAGE_SIZE)
@@ -95,9 +98,9 @@ def list_entries(session: Session, wanted: Wanted, caller: Caller, now: datetime
             internal=current.publicity is Publicity.INTERNAL,
             valid_from=current.valid_from,
             valid_to=current.valid_to,
-            newer=newest.status if newest.id != current.id else None,
+            newer=newest.status if newest.id != current.id and caller.history.holds(unit_id) else None,
         )
-        for current, newest, code, question, unit, category in session.execute(query)
+        for current, newest, code, question, unit_id, unit, category in session.execute(query)
     ]
 
 
@@ -151,7 +154,8 @@ def _conditions(wanted: Wanted, caller: Caller, now: datetime) -> list[ColumnEle
             )
         )
     if wanted.status is not None:
-        conditions.append(or_(Current.status == wanted.status, Newest.status == wanted.status))
+        under_way = and_(_reads_history(caller), Newest.status == wanted.status)
+        conditions.append(or_(Current.status == wanted.status, under_way))
     if wanted.due is Due.SOON:
         conditions.append(and_(Current.valid_to > now, Current.valid_to <= now + SOON))
     if wanted.due is Due.OVER:
@@ -160,22 +164,17 @@ def _conditions(wanted: Wanted, caller: Caller, now: datetime) -> list[ColumnEle
 
 
 def _visible(caller: Caller, now: datetime) -> ColumnElement[bool]:
-    """Live and valid entries by the rules of retrieval; all others only for who reads their history."""
+    """``api.reading.may_read`` of the version that stands for the entry, as a condition."""
     viewer = caller.viewer
-    own: ColumnElement[bool] = true() if viewer.everything else Entry.unit_id.in_(viewer.unit_ids)
-    valid = and_(
-        Current.status == VersionStatus.PUBLISHED,
-        or_(Current.valid_from.is_(None), Current.valid_from <= now),
-        or_(Current.valid_to.is_(None), Current.valid_to > now),
-    )
-    shown = and_(valid, or_(Current.publicity == Publicity.PUBLIC, own))
-    seen = or_(shown, and_(own, _reads_history(caller)))
+    published = and_(Current.status == VersionStatus.PUBLISHED, in_force_sql(Current, now))
+    own = _in_units(Reach(viewer.everything, viewer.unit_ids))
+    seen = or_(and_(published, or_(Current.publicity == Publicity.PUBLIC, own)), _reads_history(caller))
     return and_(seen, Entry.id.not_in(viewer.hidden_entry_ids)) if viewer.hidden_entry_ids else seen
 
 
 def _reads_history(caller: Caller) -> ColumnElement[bool]:
-    readers = [grant for grant in caller.grants if grant.role in WHO_MAY[Action.READ_HISTORY]]
-    if any(grant.role not in UNIT_ROLES for grant in readers):
-        return true()
-    units = [grant.unit_id for grant in readers if grant.unit_id is not None]
-    return Entry.unit_id.in_(units) if units else false()
+    return _in_units(caller.history)
+
+
+def _in_units(reach: Reach) -> ColumnElement[bool]:
+    return true() if reach.everything else Entry.unit_id.in_(reach.unit_ids)

@@ -1,6 +1,7 @@
 """What an error becomes outside: one table of status codes, one JSON shape, one page."""
 
 import logging
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,12 +10,13 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from api.limits import SECURITY_HEADERS
+from api.database_faults import BUSY, UNFIT, in_words
+from api.limits import NOT_KEPT, SECURITY_HEADERS
 from api.security import SAFE_METHODS, NotLoggedIn, TooManyAttempts, WrongCredentials
-from api.templating import templates
+from api.templating import error_page
 from models.errors import Conflict, FileRefused, Forbidden, Invalid, NotFound, Unavailable, ZhidaError
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ TITLES = {
     405: "不支持的操作",
     409: "内容已有变化",
     413: "内容过大",
+    415: "不支持的格式",
     422: "内容有误",
     429: "操作过于频繁",
     500: "系统出错",
@@ -49,16 +52,18 @@ MESSAGES = {
     400: "请求的格式无法识别，请检查后重新提交。",
     404: "没有找到您要的页面或内容，可能已被移走，或您无权查看。",
     405: "这个地址不支持此种请求方式。",
-    422: "提交的内容过长或含有无法保存的字符，请修改后重新提交。",
-    503: "数据库正忙或暂时不可用，请稍后重试。",
+    422: UNFIT,
+    503: BUSY,
+    415: "提交的内容不是本系统能读的格式：表单须为 UTF-8 编码，文件只在导入页上传。",
     413: "提交的内容超过了允许的大小，请缩小或分批后再提交。",
-    500: "系统出现意外错误，您的上一步操作可能没有保存。请重试；仍不成功时请把时间告诉系统管理员。",
+    500: "系统出现意外错误，您的上一步操作可能没有保存。请重试；仍不成功时请把错误编号告诉系统管理员。",
 }
 HTTP_CODES = {
     400: "bad_request",
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
+    415: "unsupported_media_type",
     500: "internal",
 }
 
@@ -103,8 +108,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ZhidaError, _our_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(OperationalError, _database_error)
-    app.add_exception_handler(DataError, _refused_by_database)
+    app.add_exception_handler(SQLAlchemyError, _database_error)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -114,8 +118,8 @@ def status_of(error: ZhidaError) -> tuple[int, str]:
 
 
 def is_api(request: Request) -> bool:
-    """Whether a program is asking, which gets JSON instead of a page."""
-    return request.url.path.startswith("/api/")
+    """Whether a program is asking, which gets JSON instead of a page; a person may follow a link to a download."""
+    return request.url.path.startswith("/api/") and "text/html" not in request.headers.get("accept", "")
 
 
 def respond(request: Request, failure: Failure) -> Response:
@@ -127,7 +131,7 @@ def respond(request: Request, failure: Failure) -> Response:
             "message": failure.message,
             "kept": "",
         }
-        return templates.TemplateResponse(request, "error.html", context, failure.status, failure.headers)
+        return error_page(request, context, failure.status, failure.headers)
     shape = {"code": failure.code, "message": failure.message, "details": list(failure.details)}
     return JSONResponse({"error": shape}, failure.status, headers=dict(failure.headers))
 
@@ -185,19 +189,19 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _database_error(request: Request, error: Exception) -> Response:
-    """SQLite is locked by a long write, or PostgreSQL is away."""
+    """What nobody outside can mend is our own fault and goes the way of the unforeseen."""
+    assert isinstance(error, SQLAlchemyError)
+    told = in_words(error)
+    if told is None:
+        raise error
     logger.error("%s %s: %s", request.method, request.url.path, error)
-    return respond(request, Failure(503, "unavailable", MESSAGES[503]))
-
-
-def _refused_by_database(request: Request, error: Exception) -> Response:
-    """A text that PostgreSQL cannot keep, or one longer than its column."""
-    logger.error("%s %s: %s", request.method, request.url.path, error)
-    return respond(request, Failure(422, "invalid", MESSAGES[422]))
+    return _our_error(request, told)
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:
-    """The server logs the traceback; nobody outside sees it."""
-    logger.error("%s %s: %r", request.method, request.url.path, error)
+    """The server logs the traceback; outside, a number leads to it."""
+    number = secrets.token_hex(4).upper()
+    logger.error("错误 %s：%s %s: %r", number, request.method, request.url.path, error)
+    message = f"{MESSAGES[500]}错误编号：{number}。"
     # Starlette answers this one outside our middleware, so the headers are brought along
-    return respond(request, Failure(500, "internal", MESSAGES[500], headers=SECURITY_HEADERS))
+    return respond(request, Failure(500, "internal", message, headers=SECURITY_HEADERS | NOT_KEPT))

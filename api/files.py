@@ -1,20 +1,26 @@
 """Files in and out, as the API and the command line share it."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ingest.columns import ColumnChoices
+from ingest.columns import ColumnChoices, HeaderRows
 from ingest.export import export_csv, export_jsonl, export_xlsx
 from ingest.template import template_xlsx
-from models.errors import Invalid
+from kb_admin.permissions import Grant
+from models.errors import Invalid, NotFound
 from models.organisation import Region, Unit
-from models.values import EntryField, ExportedEntry
+from models.values import EntryField, ExportedEntry, Role
 
+OFFICE = frozenset({Grant(Role.CITY_OFFICE)})
+"""In whose name files are handled where nobody has logged in: at the server's own terminal."""
 NOT_IMPORTED = "-"
 """Said of a column that is to be left out."""
+HEADER_ROW = re.compile("[0-9]{1,7}")
+"""A row's number; a worksheet ends at 1,048,576."""
 
 
 class FileFormat(StrEnum):
@@ -53,10 +59,29 @@ def column_choices(corrections: Iterable[str]) -> ColumnChoices:
     return choices
 
 
+def header_rows(told: Iterable[str]) -> HeaderRows:
+    """Header rows such as ``Sheet1=2``, or ``Sheet1=0`` for a sheet without, as the reader of files takes them."""
+    rows: dict[str, int] = {}
+    for word in told:
+        sheet, _, number = word.rpartition("=")
+        if not sheet or not HEADER_ROW.fullmatch(number):
+            raise Invalid(f"“{word}”应写成 工作表=行号，如 Sheet1=2；没有表头写 Sheet1=0。")
+        rows[sheet] = int(number)
+    return rows
+
+
 def usual_region(session: Session) -> str:
     """The city, for files that name no region; empty while there is none."""
     cities = select(Region.name).where(Region.parent_id.is_(None)).order_by(Region.id).limit(1)
     return session.scalar(cities) or ""
+
+
+def unit_id_of(session: Session, name: str) -> int:
+    """The unit of that name. Raises NotFound."""
+    unit_id = session.scalar(select(Unit.id).where(Unit.name == name))
+    if unit_id is None:
+        raise NotFound(f"没有名为“{name}”的单位。")
+    return unit_id
 
 
 def template_of(session: Session) -> bytes:

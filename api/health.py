@@ -2,14 +2,13 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from api.wiring import Services
-from models.knowledge import ChangeLog, Version
+from models.knowledge import Version
 from models.migrate import is_current
 from models.values import VersionStatus
 
@@ -26,7 +25,7 @@ class Health:
     follower_behind: int | None
     """Changes that have not reached the index."""
     lag_seconds: float
-    """Age of the oldest of them."""
+    """How long the oldest of them may have waited."""
     lag_allowed: float
     follower_running: bool
     model: str | None
@@ -37,7 +36,7 @@ class Health:
         return self.database and self.follower_running and self.lag_seconds <= self.lag_allowed
 
 
-def examine(services: Services, now: datetime) -> Health:
+def examine(services: Services) -> Health:
     """Look at every part that a search needs."""
     published, behind, lag = None, None, 0.0
     try:
@@ -45,7 +44,8 @@ def examine(services: Services, now: datetime) -> Health:
         if reachable:
             with services.open_session() as session:
                 published = _published(session)
-                behind, lag = _waiting(session, services.follower.position, now)
+            behind = services.follower.lag()
+            lag = services.follower.seconds_since_level() if behind else 0.0
     except DBAPIError as error:
         logger.error("数据库不可用：%s", error)
         reachable = False
@@ -64,10 +64,3 @@ def examine(services: Services, now: datetime) -> Health:
 def _published(session: Session) -> int:
     query = select(func.count()).select_from(Version).where(Version.status == VersionStatus.PUBLISHED)
     return session.scalar(query) or 0
-
-
-def _waiting(session: Session, position: int, now: datetime) -> tuple[int, float]:
-    """How many changes are not in the index yet, and how many seconds the oldest of them has waited."""
-    query = select(func.count(), func.min(ChangeLog.at)).where(ChangeLog.seq > position)
-    count, oldest = session.execute(query).one()
-    return count, (now - oldest).total_seconds() if oldest else 0.0

@@ -7,17 +7,19 @@ from fastapi import APIRouter, Depends, Form, Header, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
-from api.asking import ask, suggest
+from api.asking import Asked, ask, find, suggest
 from api.cards import AskedView, attachments_of, view_of
 from api.clock import utc_now
+from api.origins import Sender, sender_of
 from api.rendering import mark
-from api.security import Caller, check_csrf, page_caller
+from api.said_before import SaidBefore, said_before
+from api.schemas import Id
+from api.security import Caller, check_csrf, page_caller, person_of
 from api.templating import page
 from api.wiring import Services, UsingServices, UsingSession
 from kb_admin import feedback
-from models.errors import NotFound
-from models.organisation import Person
-from models.values import FaultReason, Judgement
+from kb_admin.permissions import Action, may
+from models.values import FaultReason, Judgement, Role
 
 router = APIRouter(include_in_schema=False)
 PageCaller = Annotated[Caller, Depends(page_caller)]
@@ -36,8 +38,16 @@ def agent_page(
     opened: Annotated[int | None, Query(alias="open")] = None,
 ) -> HTMLResponse:
     """The search page, with the answer to the question in its address: reload and no script work."""
-    asked = _ask(services, session, caller, q, opened) if q.strip() else None
-    return page(request, "agent.html", caller, {"question": q.strip(), "asked": asked, "reasons": list(FaultReason)})
+    asked = _answer(request, services, session, caller, q, opened=opened) if q.strip() else None
+    context = {
+        "question": q.strip(),
+        "asked": asked,
+        "reasons": list(FaultReason),
+        "empty_base": len(services.index) == 0,
+        "may_import": may(caller.grants, Action.IMPORT),
+        "manages": any(grant.role is Role.ADMINISTRATOR for grant in caller.grants),
+    }
+    return page(request, "agent.html", caller, context)
 
 
 @router.get("/ask")
@@ -51,7 +61,7 @@ def answer_piece(
     opened: Annotated[int | None, Query(alias="open")] = None,
 ) -> HTMLResponse:
     """Only the answer."""
-    asked = _ask(services, session, caller, q, opened)
+    asked = _answer(request, services, session, caller, q, opened=opened)
     return page(request, "answer.html", caller, {"question": q.strip(), "asked": asked, "reasons": list(FaultReason)})
 
 
@@ -70,8 +80,8 @@ def judge(
     request: Request,
     session: UsingSession,
     caller: PageCaller,
-    question_id: Annotated[int, Form()],
-    version_id: Annotated[int, Form()],
+    question_id: Annotated[Id, Form()],
+    version_id: Annotated[Id, Form()],
     judgement: Annotated[Judgement | None, Form()] = None,
     reason: Annotated[FaultReason | None, Form()] = None,
     note: Annotated[str, Form(max_length=500)] = "",
@@ -93,9 +103,7 @@ def judge(
     if not x_piece:
         return _back_to_question(q)
     context = {
-        "asked": {"question_id": question_id},
-        "card": {"version_id": version_id},
-        "judged": verdict,
+        "card": {"version_id": version_id, "question_id": question_id, "judged": verdict},
         "question": q,
         "reasons": list(FaultReason),
     }
@@ -109,7 +117,7 @@ def record_gap(
     session: UsingSession,
     caller: PageCaller,
     text: Annotated[str, Form()],
-    question_id: Annotated[int | None, Form()] = None,
+    question_id: Annotated[Id | None, Form()] = None,
     note: Annotated[str, Form(max_length=500)] = "",
     x_piece: Piece = False,
 ) -> Response:
@@ -120,22 +128,46 @@ def record_gap(
     session.commit()
     if not x_piece:
         return _back_to_question(text)
-    return page(request, "gap_recorded.html", caller, {"text": gap.text, "note": gap.note})
+    return page(request, "gap_recorded.html", caller, {"asked": {"gap": gap, "may_take_back": question_id is not None}})
 
 
-def person_of(session: Session, caller: Caller) -> Person:
-    """The caller as a row, for actions that write who acted."""
-    person = session.get(Person, caller.person_id)
-    if person is None:
-        raise NotFound("您的账号刚刚被删除，请联系管理员。")
-    return person
+@router.post("/gap/take-back", dependencies=[Depends(check_csrf)])
+def take_back_gap(
+    *,
+    request: Request,
+    session: UsingSession,
+    caller: PageCaller,
+    question_id: Annotated[Id, Form()],
+    x_piece: Piece = False,
+) -> Response:
+    """The gap was recorded by a slip of the hand: within a minute it can be undone."""
+    question = feedback.take_back_gap(session, question_id=question_id, actor=person_of(session, caller), now=utc_now())
+    session.commit()
+    if not x_piece:
+        return _back_to_question(question.text)
+    asked = {"question_id": question.id, "outcome": question.outcome, "may_record_gap": True, "earlier_gap": None}
+    return page(request, "gap.html", caller, {"asked": {**asked, "gap": None}, "question": question.text})
 
 
-def _ask(services: Services, session: Session, caller: Caller, question: str, opened: int | None) -> AskedView:
+def _answer(
+    request: Request, services: Services, session: Session, caller: Caller, question: str, *, opened: int | None
+) -> AskedView:
+    """The answers. A link on another site asks nothing in the person's name: then nothing is written down."""
     now = utc_now()
-    asked = ask(services, session, question, caller, now)
-    attachments = attachments_of(session, [shown.version.id for shown in asked.answers])
-    view = view_of(asked, attachments, question, opened=opened, grants=caller.grants, now=now)
+    ours = sender_of(request.headers) is Sender.OURS
+    found = (ask if ours else find)(services, session, question, caller, now)
+    attachments = attachments_of(session, [shown.version.id for shown in found.answers])
+    before = said_before(session, found.question_id, now=now) if isinstance(found, Asked) else SaidBefore()
+    view = view_of(
+        found,
+        attachments,
+        question,
+        opened=opened,
+        tokeniser=services.tokeniser,
+        before=before,
+        grants=caller.grants,
+        now=now,
+    )
     session.commit()
     return view
 

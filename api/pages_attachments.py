@@ -6,12 +6,12 @@ from fastapi import APIRouter, Depends, Path
 from fastapi.responses import FileResponse
 from sqlalchemy import select
 
+from api.clock import utc_now
+from api.reading import may_read
 from api.security import Caller, page_caller
 from api.wiring import UsingServices, UsingSession
-from kb_admin.permissions import Action, may
 from models.errors import NotFound, Unavailable
 from models.knowledge import Attachment, Version
-from models.values import VersionStatus
 
 router = APIRouter(include_in_schema=False)
 
@@ -33,7 +33,8 @@ def attachment(
         .where(Attachment.sha256 == sha256)
         .order_by(Attachment.id)
     )
-    found = next((a for a, version in session.execute(carrying) if _may_see(caller, version)), None)
+    now = utc_now()
+    found = next((a for a, version in session.execute(carrying) if may_read(caller, version, now)), None)
     if found is None:
         raise NotFound("没有这个附件，或您无权查看。")
     file = services.settings.attachments_folder / sha256
@@ -46,12 +47,3 @@ def attachment(
         filename=found.filename,
         content_disposition_type="inline" if shown else "attachment",
     )
-
-
-def _may_see(caller: Caller, version: Version) -> bool:
-    entry = version.entry
-    viewer = caller.viewer
-    if version.status is VersionStatus.PUBLISHED:
-        return viewer.may_see(entry_id=entry.id, unit_id=entry.unit_id, publicity=version.publicity)
-    own = viewer.everything or entry.unit_id in viewer.unit_ids
-    return own and may(caller.grants, Action.READ_HISTORY, unit_id=entry.unit_id)

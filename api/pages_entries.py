@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BeforeValidator
 from sqlalchemy.orm import Session
 
 from api import dates, entry_list
@@ -15,24 +16,31 @@ from api.cards import Content, attachments_of, content_of
 from api.clock import utc_now
 from api.entry_list import Due, Wanted
 from api.listing import Listing
-from api.pages_agent import PageCaller, person_of
+from api.pages_agent import PageCaller
 from api.reading import ReadEntry, read_entry, searchable
-from api.security import Caller, check_csrf
+from api.schemas import Id
+from api.security import Caller, check_csrf, person_of
 from api.templating import page
 from api.wiring import UsingServices, UsingSession
 from kb_admin import lifecycle
 from kb_admin.permissions import Action, may, require
-from models.errors import NotFound
+from models.errors import Conflict, NotFound
 from models.knowledge import Transition, Version
 from models.values import VersionStatus
 
 router = APIRouter(include_in_schema=False)
+Number = Annotated[Id | None, BeforeValidator(lambda given: given or None)]
+"""An id in the address; a form sends an empty one for "any"."""
+Word = Annotated[str, Query(max_length=32)]
+"""A choice in the address; one that is not offered counts as none."""
 
 S = VersionStatus
+LONGEST_PATH = 256
+"""As long as a category's path can be stored."""
 COLUMNS = (
-    ("code", "编码"),
+    ("code", "编号"),
     ("question", "标准问"),
-    ("unit", "承办单位"),
+    ("unit", "责任单位"),
     ("category", "类别"),
     ("status", "状态"),
     ("valid_to", "有效至"),
@@ -47,16 +55,24 @@ class Step:
     label: str
     action: Action
     sources: frozenset[VersionStatus]
+    target: VersionStatus
     needs_reason: bool
 
 
 STEPS = {
-    "submit": Step("submit", "提交审核", Action.SUBMIT, frozenset({S.DRAFT}), needs_reason=False),
+    "submit": Step("submit", "提交审核", Action.SUBMIT, frozenset({S.DRAFT}), S.SUBMITTED, needs_reason=False),
     "publish": Step(
-        "publish", "发布", Action.PUBLISH, frozenset({S.SUBMITTED, S.CHECKED, S.WITHDRAWN}), needs_reason=False
+        "publish",
+        "发布",
+        Action.PUBLISH,
+        frozenset({S.SUBMITTED, S.CHECKED, S.WITHDRAWN}),
+        S.PUBLISHED,
+        needs_reason=False,
     ),
-    "send-back": Step("send-back", "退回", Action.PUBLISH, frozenset({S.SUBMITTED, S.CHECKED}), needs_reason=True),
-    "withdraw": Step("withdraw", "下架", Action.WITHDRAW, frozenset({S.PUBLISHED}), needs_reason=True),
+    "send-back": Step(
+        "send-back", "退回", Action.PUBLISH, frozenset({S.SUBMITTED, S.CHECKED}), S.DRAFT, needs_reason=True
+    ),
+    "withdraw": Step("withdraw", "下架", Action.WITHDRAW, frozenset({S.PUBLISHED}), S.WITHDRAWN, needs_reason=True),
 }
 
 
@@ -87,24 +103,25 @@ def entry_list_page(
     session: UsingSession,
     caller: PageCaller,
     q: Annotated[str, Query(max_length=200)] = "",
-    unit: str = "",
-    category: str = "",
-    status: str = "",
-    due: str = "",
-    sort: str = "code",
+    unit: Number = None,
+    category: Annotated[str, Query(max_length=LONGEST_PATH)] = "",
+    status: Word = "",
+    due: Word = "",
+    sort: Word = "code",
     page_number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
 ) -> HTMLResponse:
     """The entries that this person may see; every filter is in the address."""
     now = utc_now()
     wanted = Wanted(
         text=q.strip(),
-        unit_id=int(unit) if unit.isdecimal() else None,
+        unit_id=unit,
         category=category,
         status=next((value for value in S if value.value == status), None),
         due=Due(due) if due in set(Due) else None,
         sort=sort,
     )
-    filters = {"q": wanted.text, "unit": unit, "category": category, "status": status, "due": due, "sort": sort}
+    filters = {"q": wanted.text, "unit": str(unit or ""), "category": category}
+    filters |= {"status": status, "due": due, "sort": sort}
     context = {
         "lines": _lines(session, wanted, caller, now, page_number),
         "listing": Listing("/entries", filters, page_number, entry_list.count_entries(session, wanted, caller, now)),
@@ -130,13 +147,13 @@ def entry_page(
 ) -> HTMLResponse:
     """One entry as the agent sees it; its versions, moves and buttons for those whose work it is."""
     now = utc_now()
-    read = read_entry(session, code, caller)
+    read = read_entry(session, code, caller, now)
     versions = _shown_versions(session, read, caller, now)
     context = {
         "entry": read.entry,
         "standing": versions[0] if read.live is None else next(v for v in versions if v.number == read.live.number),
         "live": read.live,
-        "in_force": read.in_force(now),
+        "in_force": read.in_force,
         "searchable": read.live is not None and searchable(services, session, read.entry.id),
         "versions": versions if read.versions is not None else (),
     }
@@ -154,15 +171,26 @@ def move_version(
     reason: Annotated[str, Form(max_length=1000)] = "",
 ) -> RedirectResponse:
     """Make one move, as one of the buttons says."""
-    read = read_entry(session, code, caller)
+    now = utc_now()
+    read = read_entry(session, code, caller, now)
     wanted = STEPS.get(step)
     version = next((v for v in read.versions or () if v.number == number), None)
     if wanted is None or version is None:
         raise NotFound(f"条目“{code}”没有第 {number} 版，或没有这项操作。")
-    require(caller.grants, wanted.action, unit_id=read.entry.unit_id)
-    _MOVES[step](session, version, reason, caller, utc_now())
+    require(caller.grants, wanted.action, unit_id=read.entry.unit_id, region_id=read.entry.unit.region_id)
+    if version.status not in wanted.sources:
+        raise Conflict(_too_late(version, wanted))
+    _MOVES[step](session, version, reason, caller, now)
     session.commit()
     return RedirectResponse(f"/entries/{quote(code, safe='')}", 303)
+
+
+def _too_late(version: Version, step: Step) -> str:
+    """Who was quicker, and what is left to do."""
+    last = version.transitions[-1]
+    actor = last.actor.name if last.actor else "系统"
+    done = f"第 {version.number} 版已由{actor}于 {dates.moment(last.at)} 改为“{version.status.label}”"
+    return f"{done}，{'无须再' if version.status is step.target else '不能再'}{step.label}。"
 
 
 def _submit(session: Session, version: Version, _reason: str, caller: Caller, now: datetime) -> None:
@@ -230,8 +258,9 @@ def _shown_versions(session: Session, read: ReadEntry, caller: Caller, now: date
 
 
 def _steps(version: Version, caller: Caller) -> tuple[Step, ...]:
+    unit = version.entry.unit
     return tuple(
         step
         for step in STEPS.values()
-        if version.status in step.sources and may(caller.grants, step.action, unit_id=version.entry.unit_id)
+        if version.status in step.sources and may(caller.grants, step.action, unit_id=unit.id, region_id=unit.region_id)
     )

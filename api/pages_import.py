@@ -8,13 +8,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api import uploads
+from api import files, uploads
 from api.clock import utc_now
-from api.pages_agent import PageCaller, person_of
-from api.security import Caller, check_csrf
+from api.pages_agent import PageCaller
+from api.security import Caller, check_csrf, person_of
 from api.templating import page
 from api.wiring import Services, UsingServices, UsingSession
-from ingest.columns import ColumnChoices
+from ingest.columns import ColumnChoices, HeaderRows
 from ingest.refusals import refusals_xlsx
 from ingest.rows import Defaults
 from ingest.spreadsheets import ReadFile, read_file
@@ -28,8 +28,6 @@ router = APIRouter(include_in_schema=False)
 
 SHOWN_ROWS = 200
 """Rows listed in the page; the report to download has them all."""
-NOT_IMPORTED = "-"
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @dataclass(frozen=True)
@@ -38,14 +36,19 @@ class Reading:
 
     column: list[str]
     """Corrections as "sheet!column=field"; an empty one leaves the guess as it is."""
+    header: list[str]
+    """Header rows as "sheet=row", 0 for none; an empty one leaves the guess as it is."""
     unit: str
     region: str
     publicity: Publicity
 
     def choices(self) -> ColumnChoices:
         """For the reader of files. Raises Invalid for a field that does not exist."""
-        pairs = (choice.rpartition("=") for choice in self.column if choice)
-        return {name: _field(value) for name, _, value in pairs}
+        return files.column_choices(choice for choice in self.column if choice)
+
+    def header_rows(self) -> HeaderRows:
+        """For the reader of files. Raises Invalid for what is no row."""
+        return files.header_rows(told for told in self.header if told)
 
     def defaults(self) -> Defaults:
         return Defaults(unit=self.unit, region=self.region, publicity=self.publicity)
@@ -56,6 +59,7 @@ def asked_reading(
     session: UsingSession,
     caller: PageCaller,
     column: Annotated[list[str] | None, Query()] = None,
+    header: Annotated[list[str] | None, Query()] = None,
     unit: str | None = None,
     region: str | None = None,
     publicity: Publicity = Publicity.INTERNAL,
@@ -64,20 +68,22 @@ def asked_reading(
     own = _own_unit(session, caller)
     return Reading(
         column or [],
+        header or [],
         unit if unit is not None else (own.name if own else ""),
-        region if region is not None else _usual_region(session, own),
+        region if region is not None else (own.region.name if own else files.usual_region(session)),
         publicity,
     )
 
 
 def confirmed_reading(
     column: Annotated[list[str] | None, Form()] = None,
+    header: Annotated[list[str] | None, Form()] = None,
     unit: Annotated[str, Form()] = "",
     region: Annotated[str, Form()] = "",
     publicity: Annotated[Publicity, Form()] = Publicity.INTERNAL,
 ) -> Reading:
     """Dependency: the reading whose result the person has seen and confirms."""
-    return Reading(column or [], unit, region, publicity)
+    return Reading(column or [], header or [], unit, region, publicity)
 
 
 @router.get("/import")
@@ -119,11 +125,12 @@ def trial_page(
         "read": read,
         "plan": plan,
         "reading": reading,
+        "header_rows": reading.header_rows(),
         "refused": [read.located(problem) for problem in plan.refused[:SHOWN_ROWS]],
         "shown_rows": SHOWN_ROWS,
         "report_address": f"/import/{key}/refused.xlsx?{request.url.query}",
         "fields": list(EntryField),
-        "not_imported": NOT_IMPORTED,
+        "not_imported": files.NOT_IMPORTED,
         "units": _units(session, caller),
         "regions": list(session.scalars(select(Region.name).order_by(Region.id))),
         "publicities": list(Publicity),
@@ -208,19 +215,16 @@ def _read(services: Services, caller: Caller, key: str, reading: Reading) -> Rea
     folder = services.settings.uploads_folder
     upload = uploads.find(folder, key, caller.person_id)
     try:
-        return read_file(upload.content, upload.filename, mapping=reading.choices(), defaults=reading.defaults())
+        return read_file(
+            upload.content,
+            upload.filename,
+            mapping=reading.choices(),
+            header_rows=reading.header_rows(),
+            defaults=reading.defaults(),
+        )
     except FileRefused:
         uploads.drop(folder, key)
         raise
-
-
-def _field(value: str) -> EntryField | None:
-    if value == NOT_IMPORTED:
-        return None
-    field = next((field for field in EntryField if field.value == value), None)
-    if field is None:
-        raise Invalid(f"没有名为“{value}”的项，请从列表中选择。")
-    return field
 
 
 def _units(session: Session, caller: Caller) -> list[str]:
@@ -236,12 +240,6 @@ def _own_unit(session: Session, caller: Caller) -> Unit | None:
     return session.get(Unit, next(iter(held))) if len(held) == 1 and not whole else None
 
 
-def _usual_region(session: Session, unit: Unit | None) -> str:
-    if unit is not None:
-        return unit.region.name
-    return session.scalar(select(Region.name).where(Region.parent_id.is_(None)).order_by(Region.id).limit(1)) or ""
-
-
 def _download(content: bytes) -> Response:
     headers = {"Content-Disposition": 'attachment; filename="refused-rows.xlsx"'}
-    return Response(content, media_type=XLSX, headers=headers)
+    return Response(content, media_type=files.MEDIA_TYPES[files.FileFormat.XLSX], headers=headers)

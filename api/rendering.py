@@ -1,7 +1,7 @@
 """An answer in Markdown becomes sanitised HTML, cut at its headings, with what was asked marked."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
@@ -11,24 +11,32 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup, escape
 
+from retrieval.text import normalise
+
 PREVIEW_LENGTH = 60
 """Characters of a folded section shown beside its heading; one line at half a screen."""
 DEEPEST_CUT = 3
 """Sections are cut at the highest heading level in use, if it is one of ``#`` to ``###``."""
 
-ASPECTS: Mapping[str, tuple[str, ...]] = {
-    "费用": ("费用", "收费", "多少钱", "要钱", "花钱", "免费", "工本费", "手续费", "价格"),
-    "时限": ("时限", "期限", "多久", "几天", "多少天", "多长时间", "几个工作日", "什么时候", "啥时候"),
-    "地点": ("地点", "地址", "在哪", "哪里", "哪儿", "去哪", "到哪", "哪个窗口"),
-    "电话": ("电话", "联系方式", "号码", "热线"),
-    "网上办理": ("网上", "线上", "网办", "小程序", "手机办", "APP", "app"),
-    "处罚": ("处罚", "罚款", "罚多少", "扣分", "扣几分"),
-    "材料": ("材料", "资料", "证件", "带什么", "带啥", "拿什么", "要什么", "准备什么", "交什么", "哪些手续"),
-    "标准": ("标准", "多少", "额度", "金额", "比例", "费率", "档次", "几块"),
-    "条件": ("条件", "资格", "什么人", "谁能", "谁可以", "能不能", "可不可以", "能办吗", "符合", "满足"),
-    "流程": ("流程", "步骤", "程序", "怎么办", "如何办", "怎样办", "咋办", "怎么弄", "怎么申请", "如何申请"),
+ASPECT_HEADINGS: Mapping[str, tuple[str, ...]] = {
+    "费用": ("费用", "收费", "价格"),
+    "时限": ("时限", "期限", "办结"),
+    "地点": ("地点", "地址", "窗口"),
+    "电话": ("电话", "联系"),
+    "网上办": ("网上", "线上", "网办"),
+    "处罚": ("处罚", "罚款", "后果"),
+    "投诉": ("投诉", "举报", "监督"),
+    "进度": ("进度", "查询", "结果"),
+    "有效期": ("有效期",),
+    "代办": ("代办", "委托"),
+    "时间": ("时间",),
+    "材料": ("材料", "资料", "证件"),
+    "标准": ("标准", "待遇", "额度", "计算"),
+    "条件": ("条件", "资格", "范围"),
+    "流程": ("流程", "步骤", "程序", "办理"),
 }
-"""Heading of an answer → words in which callers ask for it; the narrower aspect stands first."""
+"""What a question may ask for (``retrieval/dictionary/aspects.toml``) → words in the heading of the section that tells
+it. The narrower stands first: a question that names two is mostly about that one."""
 
 TAGS = {
     *("p", "br", "hr", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li"),
@@ -37,9 +45,15 @@ TAGS = {
 ATTRIBUTES = {"a": {"href"}, "img": {"src", "alt"}, "ol": {"start"}}
 CLASSES = {"th": {"centre", "right"}, "td": {"centre", "right"}}
 ALIGNED = {"text-align:center": "centre", "text-align:right": "right"}
-LINKS = ("http://", "https://", "tel:", "mailto:", "/attachments/")
+LINKS = ("http://", "https://", "tel:", "mailto:")
+ATTACHMENT = re.compile("/attachments/[0-9a-f]{64}")
+MAX_TABLE_COLUMNS = 50
+"""Wider than any screen."""
+MAX_TABLE_CELLS = 10_000
+"""Rendered in 0.2 s. Short rows are filled up to the table's width, so a small text can make a large table."""
 
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+WITHOUT_TABLES = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
 
 
 @dataclass(frozen=True)
@@ -53,8 +67,11 @@ class Section:
 
 
 def split_answer(markdown: str, attachments: Mapping[str, str]) -> tuple[Section, ...]:
-    """The answer's sections as safe HTML. ``attachments``: file name → SHA-256; no other picture is shown."""
-    tokens = MARKDOWN.parse(markdown)
+    """The answer's sections as safe HTML. ``attachments``: file name → SHA-256; no other picture is shown.
+
+    Tables beyond all measure stay the text they are.
+    """
+    tokens = (MARKDOWN if _tables_fit(markdown) else WITHOUT_TABLES).parse(markdown)
     for token in tokens:
         _point_to_attachments(token, attachments)
     return tuple(_section(heading, body) for heading, body in _cut(tokens))
@@ -66,35 +83,60 @@ def plain_text(html: str) -> str:
     return re.sub(r"\s+", " ", Markup(text).unescape()).strip()  # noqa: S704 - unescaped only to be cut as text
 
 
-def asked_aspect(question: str, headings: Sequence[str]) -> str:
-    """The heading that the question asks for, or an empty string when it names none that is there."""
+def asked_heading(question: str, aspects: Collection[str], headings: Sequence[str]) -> str:
+    """The heading that the question names, else one for what it asks about; empty when none is there.
+
+    ``aspects``: as the search names them.
+    """
     for heading in headings:
         if heading and heading in question:
             return heading
-    for aspect, words in ASPECTS.items():
-        if any(word in question for word in words):
-            found = next((h for h in headings if aspect in h), "")
-            if found:
-                return found
-    return ""
+    words = [word for aspect, words in ASPECT_HEADINGS.items() if aspect in aspects for word in words]
+    return next((heading for word in words for heading in headings if word in heading), "")
 
 
 def mark(text: str, words: Iterable[str]) -> Markup:
-    """Escaped text with the matched words in ``<mark>``."""
+    """Escaped text with the matched words in ``<mark>``, whatever their width, case or script."""
     return highlight(escape(text), words)
 
 
 def highlight(html: Markup, words: Iterable[str]) -> Markup:
-    """The same HTML with the matched words in ``<mark>``; tags are left alone."""
-    escaped = sorted({str(escape(word)) for word in words if word.strip()}, key=lambda w: (-len(w), w))
-    if not escaped:
+    """The same HTML with the matched words in ``<mark>``; tags and entities are left alone."""
+    folded = sorted({_folded(word) for word in words if word.strip()}, key=lambda w: (-len(w), w))
+    if not folded:
         return html
-    pattern = re.compile("|".join(re.escape(word) for word in escaped), re.IGNORECASE)
+    pattern = re.compile("|".join(re.escape(word) for word in folded))
     pieces = re.split(r"(<[^>]*>|&[#\w]+;)", str(html))
-    marked = (
-        piece if position % 2 else pattern.sub(r"<mark>\g<0></mark>", piece) for position, piece in enumerate(pieces)
-    )
+    marked = (piece if position % 2 else _marked(piece, pattern) for position, piece in enumerate(pieces))
     return Markup("".join(marked))  # noqa: S704 - escaped above, only <mark> is added
+
+
+def _marked(text: str, pattern: re.Pattern[str]) -> str:
+    """The text in its own spelling, marked where its folded form matches."""
+    parts, end = [], 0
+    for found in pattern.finditer(_folded(text)):
+        parts += [text[end : found.start()], "<mark>", text[found.start() : found.end()], "</mark>"]
+        end = found.end()
+    return "".join([*parts, text[end:]])
+
+
+def _folded(text: str) -> str:
+    """The text as the search compares it, character for character: of the same length."""
+    return "".join(map(_folded_character, text))
+
+
+@lru_cache(maxsize=16_384)
+def _folded_character(character: str) -> str:
+    """What has no single counterpart, such as punctuation, stays itself."""
+    folded = normalise(character)
+    return folded if len(folded) == 1 else character
+
+
+def _tables_fit(markdown: str) -> bool:
+    """Whether no table can be larger than is fit to be shown, by its lines and the bars in them."""
+    lines = markdown.split("\n")
+    columns = max(line.count("|") for line in lines)
+    return columns <= MAX_TABLE_COLUMNS + 1 and columns * len(lines) <= MAX_TABLE_CELLS
 
 
 def _cut(tokens: Sequence[Token]) -> list[tuple[str, list[Token]]]:
@@ -167,7 +209,7 @@ def _sanitise(html: str) -> str:
 
 def _only_ours(tag: str, attribute: str, value: str) -> str | None:
     if tag == "img" and attribute == "src":
-        return value if value.startswith("/attachments/") else None
+        return value if ATTACHMENT.fullmatch(value) else None
     if tag == "a" and attribute == "href":
-        return value if value.startswith(LINKS) else None
+        return value if value.startswith(LINKS) or ATTACHMENT.fullmatch(value) else None
     return value

@@ -23,7 +23,7 @@ class SearchRequest(Received):
     model_config = ConfigDict(json_schema_extra={"examples": [{"query": "娃刚生下来户口咋上", "k": 5}]})
 
     query: str = Field(description="来电人的问题，原话即可。长度上限见设置 question_characters。")
-    k: int = Field(default=5, ge=1, le=20, description="最多给出几条。")
+    k: int | None = Field(default=None, ge=1, le=20, description="最多给出几条；不写则取设置 shown_answers。")
 
 
 class FeedbackRequest(Received):
@@ -177,6 +177,7 @@ class TableShown(BaseModel):
 
     sheet: str
     rows: int
+    header_row: int = Field(description="表头在第几行；0 为没有表头。")
     passed_over: str = Field(description="没有读取的原因；读取了则为空。")
     columns: list[ColumnShown]
 
@@ -189,6 +190,8 @@ class ImportResponse(BaseModel):
     new: int
     changed: int
     unchanged: int
+    pending: int = Field(description="不变的行中，与尚未发布的版本相同的；直接发布时随之发布。")
+    off: int = Field(description="不变的行中，条目已下架、到期或失效的；导入不会恢复。")
     refused: int
     tables: list[TableShown]
     problems: list[RowProblem] = Field(description="不能导入的行及原因；一行可以有几处。")

@@ -6,20 +6,20 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from itertools import tee
 from typing import Annotated
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from fastapi import Depends, Form, Header, Request, Response
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from api.clock import utc_now
+from api.origins import Sender, sender_of
+from api.passwords import LONGEST_PASSWORD, hash_password, is_outdated, password_fits, turn
 from api.settings import Settings
 from api.wiring import get_services
-from kb_admin.permissions import Grant, grants_of, viewer_of
-from models.errors import Forbidden, Invalid, ZhidaError
+from kb_admin.permissions import Grant, Reach, grants_of, readable_history, viewer_of
+from models.errors import Forbidden, Invalid, NotFound, ZhidaError
 from models.organisation import ApiToken, FailedLogin, LoginSession, Person, Unit
 from models.values import Viewer
 
@@ -27,12 +27,13 @@ SESSION_COOKIE = "zhida_session"
 CSRF_HEADER = "X-CSRF-Token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TOKEN_BYTES = 32
-SHORTEST_PASSWORD = 8
-LONGEST_PASSWORD = 256
-"""Characters. Argon2 takes more, but hashing a megabyte is a way to stop a server."""
 LONGEST_LOGIN = 64
-
-_hasher = PasswordHasher()
+LONGEST_ADDRESS = 64
+FROM_EVERYWHERE = 10
+"""Wrong passwords for one login from all addresses together, as a multiple of those from one: a stranger at one desk
+cannot shut somebody out elsewhere, many desks together can for a while."""
+FOR_EVERYBODY = 20
+"""Wrong passwords from one address for all logins together, likewise: a whole office may share one address."""
 
 
 class NotLoggedIn(ZhidaError):
@@ -44,12 +45,13 @@ class WrongCredentials(ZhidaError):
 
 
 class TooManyAttempts(ZhidaError):
-    """Too many wrong passwords for one login name."""
+    """Too many wrong passwords for one login name, or from one address."""
 
-    def __init__(self, wait: timedelta) -> None:
+    def __init__(self, wait: timedelta, *, of_login: bool) -> None:
         self.wait = wait
         minutes = max(1, -(-int(wait.total_seconds()) // 60))
-        super().__init__(f"该登录名输错密码次数过多，请 {minutes} 分钟后再试，或请管理员重设密码。")
+        who, else_what = ("该登录名", "，或请管理员重设密码") if of_login else ("您所在的网络地址", "")
+        super().__init__(f"{who}输错密码次数过多，请 {minutes} 分钟后再试{else_what}。")
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Caller:
     """The units and counties of their roles; empty for roles of the whole city."""
     grants: frozenset[Grant]
     viewer: Viewer
+    history: Reach
+    """The units whose entries they read whole; ``viewer`` sees at least those."""
     csrf_token: str
     """Empty for programs with a bearer token, which need none."""
 
@@ -98,7 +102,10 @@ UsingCaller = Annotated[Caller, Depends(api_caller)]
 
 def person_of(session: Session, caller: Caller) -> Person:
     """The caller as a mapped object, for actions that write who did it."""
-    return session.get_one(Person, caller.person_id)
+    person = session.get(Person, caller.person_id)
+    if person is None:
+        raise NotFound("您的登录名刚刚被删除，请联系管理员。")
+    return person
 
 
 def check_csrf(
@@ -112,30 +119,44 @@ def check_csrf(
 
 def refuse_cross_site(request: Request) -> None:
     """Dependency of the login form, which has no session for a token yet: other sites may not post to it."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") == "cross-site":
+    if sender_of(request.headers) is Sender.ANOTHER:
         raise Forbidden("登录只能从本系统的登录页进行。")
 
 
-def log_in(session: Session, login: str, password: str, now: datetime, *, settings: Settings) -> str:
+def log_in(session: Session, login: str, password: str, now: datetime, *, settings: Settings, address: str = "") -> str:
     """The token of a new login session. Commits by itself, because a failed attempt must be remembered.
 
     An attempt is written down before the password is looked at, so that guesses made at the same moment count
-    too; a right password strikes out all of them. Raises WrongCredentials or TooManyAttempts.
+    too; a right password strikes out all that came from the same ``address``. Raises WrongCredentials,
+    TooManyAttempts, or Unavailable when too many log in at this moment.
     """
-    login = login.strip()
+    login, address = login.strip(), address[:LONGEST_ADDRESS]
     if not login or len(login) > LONGEST_LOGIN or "\0" in login or len(password) > LONGEST_PASSWORD:
         raise WrongCredentials("登录名或密码不正确。")
-    _write_attempt(session, login, now, settings)
-    person = session.scalar(select(Person).where(Person.login == login))
-    right = _password_fits(person.password_hash if person else _hash_of_nobody(), password)
-    if person is None or not right or not person.active:
-        raise WrongCredentials("登录名或密码不正确。")
-    if _hasher.check_needs_rehash(person.password_hash):
-        person.password_hash = _hasher.hash(password)
-    session.execute(delete(FailedLogin).where(FailedLogin.login == login))
+    with turn():
+        _write_attempt(session, login, address, now, settings)
+        person = session.scalar(select(Person).where(Person.login == login))
+        right = password_fits(person.password_hash if person else None, password)
+        if person is None or not right or not person.active:
+            raise WrongCredentials("登录名或密码不正确。")
+        if is_outdated(person.password_hash):
+            person.password_hash = hash_password(password)
+    session.execute(delete(FailedLogin).where(FailedLogin.login == login, FailedLogin.address == address))
     token = open_login_session(session, person, now, hours=settings.session_hours)
     session.commit()
     return token
+
+
+def address_of(request: Request) -> str:
+    """Where the request comes from; behind a proxy that the settings name, what the proxy says."""
+    return request.client.host if request.client else ""
+
+
+def set_password(session: Session, person: Person, password: str) -> None:
+    """A new password: whoever was logged in is out, and wrong tries at the old one are forgotten."""
+    person.password_hash = hash_password(password)
+    session.execute(delete(LoginSession).where(LoginSession.person_id == person.id))
+    session.execute(delete(FailedLogin).where(FailedLogin.login == person.login))
 
 
 def open_login_session(session: Session, person: Person, now: datetime, *, hours: int) -> str:
@@ -185,13 +206,6 @@ def safe_next(target: str) -> str:
     return "/" if elsewhere or not target.isprintable() else target
 
 
-def hash_password(password: str) -> str:
-    """Argon2id. Raises Invalid for a password that is too short or too long."""
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise Invalid(f"密码应为 {SHORTEST_PASSWORD} 至 {LONGEST_PASSWORD} 个字符。")
-    return _hasher.hash(password)
-
-
 def create_token(session: Session, person: Person, name: str, now: datetime) -> str:
     """A bearer token for a program that acts with the person's rights; only its digest is kept."""
     if not name.strip():
@@ -202,31 +216,26 @@ def create_token(session: Session, person: Person, name: str, now: datetime) -> 
     return token
 
 
-def _write_attempt(session: Session, login: str, now: datetime, settings: Settings) -> None:
+def _write_attempt(session: Session, login: str, address: str, now: datetime, settings: Settings) -> None:
+    """Note the attempt, or raise TooManyAttempts; one that is not let through counts for nothing."""
     window = timedelta(minutes=settings.login_wait_minutes)
     session.execute(delete(FailedLogin).where(FailedLogin.at <= now - window))
-    attempt = FailedLogin(login=login, at=now)
+    attempt = FailedLogin(login=login, address=address, at=now)
     session.add(attempt)
     session.commit()
-    earlier = (FailedLogin.login == login, FailedLogin.id < attempt.id)
-    count, first = session.execute(select(func.count(), func.min(FailedLogin.at)).where(*earlier)).one()
-    if count >= settings.login_attempts:
-        session.delete(attempt)
-        session.commit()
-        raise TooManyAttempts(first + window - now)
-
-
-@cache
-def _hash_of_nobody() -> str:
-    """Checked against when the login is unknown, so that the answer takes as long."""
-    return _hasher.hash(secrets.token_urlsafe())
-
-
-def _password_fits(password_hash: str, password: str) -> bool:
-    try:
-        return _hasher.verify(password_hash, password)
-    except (VerifyMismatchError, InvalidHashError):
-        return False
+    of_login, from_there = FailedLogin.login == login, FailedLogin.address == address
+    limits = (
+        (of_login & from_there, settings.login_attempts, True),
+        (of_login, settings.login_attempts * FROM_EVERYWHERE, True),
+        (from_there, settings.login_attempts * FOR_EVERYBODY, False),
+    )
+    for those, limit, names_login in limits:
+        earlier = select(func.count(), func.min(FailedLogin.at)).where(those, FailedLogin.id < attempt.id)
+        count, first = session.execute(earlier).one()
+        if count >= limit:
+            session.delete(attempt)
+            session.commit()
+            raise TooManyAttempts(first + window - now, of_login=names_login)
 
 
 def _login_session(session: Session, token: str | None, now: datetime) -> LoginSession | None:
@@ -246,6 +255,7 @@ def _token_holder(session: Session, authorization: str) -> Person:
 
 def _caller(session: Session, person: Person, csrf_token: str) -> Caller:
     grants = grants_of(person)
+    seen, read = tee(_units(session))
     places = {g.unit.name if g.unit else g.region.name if g.region else "" for g in person.grants} - {""}
     return Caller(
         person_id=person.id,
@@ -253,7 +263,8 @@ def _caller(session: Session, person: Person, csrf_token: str) -> Caller:
         login=person.login,
         unit_name="、".join(sorted(places)),
         grants=grants,
-        viewer=viewer_of(grants, _units(session)),
+        viewer=viewer_of(grants, seen),
+        history=readable_history(grants, read),
         csrf_token=csrf_token,
     )
 

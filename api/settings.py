@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from models.errors import Invalid
+
+DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
 
 
 def _beside_the_rest(given: dict[str, Any]) -> str:
@@ -37,7 +41,13 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="服务监听的端口。")
     https_only: bool = Field(default=False, description="登录凭据只经 https 发送；在 https 代理之后运行时设为 true。")
     session_hours: int = Field(default=12, ge=1, le=720, description="登录后多少小时须重新登录；默认略长于一个班次。")
-    login_attempts: int = Field(default=5, ge=1, description="同一登录名在等待时间内最多可以输错密码的次数。")
+    proxies: str = Field(
+        default="127.0.0.1,::1",
+        description="https 代理的地址或网段，逗号分隔；来访者的地址和协议只以它们所说的为准。",
+    )
+    login_attempts: int = Field(
+        default=5, ge=1, description="同一地址对同一登录名，在等待时间内最多可以输错密码的次数。"
+    )
     login_wait_minutes: int = Field(default=10, ge=1, description="输错密码达到上限后须等待的分钟数。")
     question_characters: int = Field(default=2000, ge=50, description="一个问题最多的字数。")
     direct_threshold: float = Field(
@@ -52,6 +62,17 @@ class Settings(BaseSettings):
     follow_lag_seconds: float = Field(
         default=10.0, gt=0, description="已发布的改动超过多少秒仍未进入检索时，健康检查报告异常。"
     )
+
+    @field_validator("database_url")
+    @classmethod
+    def _of_a_known_kind(cls, url: str) -> str:
+        try:
+            kind = make_url(url).drivername
+        except (ArgumentError, ValueError) as error:
+            raise Invalid("ZHIDA_DATABASE_URL 不是有效的数据库地址，写法见 docs/settings.md。") from error
+        if kind not in DATABASES:
+            raise Invalid(f"ZHIDA_DATABASE_URL 以 {kind} 开头，只支持 sqlite:/// 和 postgresql://。")
+        return url
 
     @model_validator(mode="after")
     def _thresholds_in_order(self) -> Self:

@@ -1,20 +1,23 @@
 """The template environment, and what every page shows around its own content."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy import select
 from starlette.templating import Jinja2Templates
 
 from api import dates
-from api.security import Caller
+from api.security import Caller, NotLoggedIn, page_caller
 from api.wiring import Services, get_services
-from kb_admin.permissions import Action, may
+from kb_admin.permissions import UNIT_ROLES, Action, Grant, may
+from models.organisation import Person, RoleGrant
 from models.values import Role
 
 HERE = Path(__file__).parent
@@ -45,6 +48,8 @@ class Shell:
     rail: tuple[RailGroup, ...]
     words_only: bool
     """No model is installed."""
+    cares_for_model: bool
+    """Administrator or office, who can have one installed: told in full; agents get a small mark."""
     demonstration: bool
     """The base holds the demonstration entries: nothing on the page is a real city's answer."""
 
@@ -56,6 +61,9 @@ WORK: tuple[tuple[str, frozenset[Role], tuple[tuple[str, str, Action], ...]], ..
     ("分析", frozenset({Role.ANALYST}), (("知识缺失", "/gaps", Action.READ_GAPS),)),
 )
 """Kind of work, who does it, and its pages, each with the action that one must be allowed."""
+CARE_FOR_MODEL = frozenset({Role.ADMINISTRATOR, Role.CITY_OFFICE})
+WORK_ON_ENTRIES = UNIT_ROLES | {Role.COUNTY_OFFICE}
+"""Who begins the day with the entries of their units; all others begin with a question."""
 
 
 @cache
@@ -73,6 +81,7 @@ def shell_of(request: Request, services: Services, caller: Caller) -> Shell:
         roles="、".join(role.label for role in Role if role in roles),
         rail=_rail(caller, request.url.path),
         words_only=services.encoder is None,
+        cares_for_model=bool(roles & CARE_FOR_MODEL),
         demonstration=services.demonstration,
     )
 
@@ -88,6 +97,49 @@ def page(
         **context,
     }
     return templates.TemplateResponse(request, name, whole, status)
+
+
+def home_of(grants: Iterable[Grant]) -> str:
+    """The page that a person's work begins with."""
+    held = list(grants)
+    if any(grant.role not in WORK_ON_ENTRIES for grant in held):
+        return "/"
+    units = {grant.unit_id for grant in held}
+    unit = units.pop() if len(units) == 1 else None
+    return f"/entries?unit={unit}" if unit else "/entries"
+
+
+def error_page(
+    request: Request, context: Mapping[str, object], status: int, headers: Mapping[str, str]
+) -> HTMLResponse:
+    """An error with the rail and the search beside it for who is logged in; on bare paper for others.
+
+    When the service itself is at fault, who is asking is not looked up: it may fail in the same way.
+    """
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return templates.TemplateResponse(request, "error.html", {**context, "ask": ""}, status, headers)
+    try:
+        caller = page_caller(request)
+    except NotLoggedIn:
+        return templates.TemplateResponse(request, "error.html", {**context, "ask": ""}, status, headers)
+    ask = _administrators(request) if status == HTTPStatus.FORBIDDEN else ""
+    response = page(request, "error_inside.html", caller, {**context, "ask": ask}, status=status)
+    response.headers.update(headers)
+    return response
+
+
+def _administrators(request: Request) -> str:
+    """Names of some who grant rights."""
+    administrators = (
+        select(Person.name)
+        .join(Person.grants)
+        .where(Person.active, RoleGrant.role == Role.ADMINISTRATOR)
+        .distinct()
+        .order_by(Person.name)
+        .limit(3)
+    )
+    with get_services(request).open_session() as session:
+        return "、".join(session.scalars(administrators))
 
 
 def _rail(caller: Caller, path: str) -> tuple[RailGroup, ...]:
@@ -116,12 +168,14 @@ def _environment() -> Environment:
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,  # pages change together with the code, at a restart
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals["static"] = static
     environment.filters["moment"] = dates.moment
     environment.filters["day"] = dates.day
+    environment.filters["clock_time"] = dates.clock_time
     return environment
 
 

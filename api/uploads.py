@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,8 @@ from models.errors import NotFound
 
 KEPT = timedelta(hours=12)
 """A working day; what is left longer was abandoned, and may hold what should not lie about."""
+MOST_KEPT = 3
+"""Files of one person, and as many reports: somebody who uploads without end fills nobody's disk."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,16 @@ class Upload:
 def keep(
     folder: Path, content: bytes, filename: str, owner_id: int, *, figures: Mapping[str, int] | None = None
 ) -> str:
-    """Store the file; the key to find it by."""
+    """Store the file; the key to find it by. With more than MOST_KEPT of its kind the owner's oldest goes."""
     folder.mkdir(parents=True, exist_ok=True)
     key = secrets.token_urlsafe(24)
     _content_file(folder, key).write_bytes(content)
     note = {"filename": filename, "owner": owner_id, "figures": dict(figures or {})}
-    _note_file(folder, key).write_text(json.dumps(note, ensure_ascii=False), encoding="utf-8")
+    unfinished = _note_file(folder, key).with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(note, ensure_ascii=False), encoding="utf-8")
+    unfinished.replace(_note_file(folder, key))
+    for older in _others(folder, key, owner_id, report=bool(figures))[MOST_KEPT - 1 :]:
+        drop(folder, older)
     return key
 
 
@@ -63,6 +70,17 @@ def drop_abandoned(folder: Path, now: datetime) -> None:
     for file in folder.iterdir():
         if file.is_file() and file.stat().st_mtime < oldest:
             file.unlink(missing_ok=True)
+
+
+def _others(folder: Path, key: str, owner_id: int, *, report: bool) -> list[str]:
+    """The owner's other files of this kind, newest first."""
+    found: list[tuple[int, str]] = []
+    for file in folder.glob("*.json"):
+        with suppress(FileNotFoundError):  # deleted since the folder was listed
+            note = json.loads(file.read_text(encoding="utf-8"))
+            if file.stem != key and note["owner"] == owner_id and bool(note["figures"]) is report:
+                found.append((file.stat().st_mtime_ns, file.stem))
+    return [stem for _, stem in sorted(found, reverse=True)]
 
 
 def _content_file(folder: Path, key: str) -> Path:

@@ -50,11 +50,11 @@ def suggest(
 @router.get("/entries/{code}", summary="查看条目", tags=["条目"], responses=NOT_FOUND)
 def entry(code: str, services: UsingServices, session: UsingSession, caller: UsingCaller) -> schemas.EntryResponse:
     """条目的现行版本；有权查看经过的岗位，另得全部版本及其每一步流转。"""
-    read = reading.read_entry(session, code, caller)
+    read = reading.read_entry(session, code, caller, utc_now())
     return schemas.EntryResponse(
         code=read.entry.code,
         live=schemas.content_of(read.live) if read.live else None,
-        in_force=read.in_force(utc_now()),
+        in_force=read.in_force,
         searchable=reading.searchable(services, session, read.entry.id),
         versions=None if read.versions is None else [schemas.version_shown(v) for v in read.versions],
     )
@@ -102,7 +102,7 @@ def record_gap(given: schemas.GapRequest, session: UsingSession, caller: UsingCa
 )
 def check_health(services: UsingServices, response: Response) -> schemas.HealthResponse:
     """数据库、检索和跟随进程此刻是否正常；不正常时状态码为 503。无需登录。"""
-    found = health.examine(services, utc_now())
+    found = health.examine(services)
     response.status_code = 200 if found.well else 503
     return schemas.HealthResponse(
         status="ok" if found.well else "failing",

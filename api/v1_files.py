@@ -4,13 +4,12 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Query, Response, UploadFile
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api import files, schemas
 from api.clock import utc_now
 from api.files import FileFormat
-from api.security import UsingCaller, person_of
+from api.security import Caller, UsingCaller, person_of
 from api.wiring import UsingSession
 from ingest.rows import Defaults
 from ingest.spreadsheets import ReadFile, read_file
@@ -18,10 +17,11 @@ from kb_admin.exporting import Wanted, entries_to_export
 from kb_admin.importing import ImportPlan, ImportReport, apply_import, plan_import
 from kb_admin.permissions import Action, require
 from models.errors import NotFound, Problem
-from models.organisation import Unit
 from models.values import Publicity
 
 router = APIRouter(tags=["导入导出"])
+NO_UNIT = 0
+"""The id of no unit: only roles of the whole city reach it."""
 
 
 def _file_response(example: str) -> dict[int | str, dict[str, Any]]:
@@ -41,6 +41,10 @@ def import_file(
         list[str] | None,
         Form(description="列的更正，可以多次给出：C=question、知识标题=question、D=-（不导入）。"),
     ] = None,
+    header: Annotated[
+        list[str] | None,
+        Form(description="表头在第几行，不写则自动识别，可以多次给出：Sheet1=2；没有表头写 Sheet1=0。"),
+    ] = None,
     unit: Annotated[str, Form(description="文件中没有责任单位时用它。")] = "",
     region: Annotated[str, Form(description="文件中没有适用区域时用它；默认为本市。")] = "",
     publicity: Annotated[Publicity, Form(description="文件中没有公开属性时用它。")] = Publicity.INTERNAL,
@@ -51,8 +55,13 @@ def import_file(
     """
     require(caller.grants, Action.IMPORT)
     defaults = Defaults(unit=unit, region=region or files.usual_region(session), publicity=publicity)
-    choices = files.column_choices(mapping or [])
-    read = read_file(file.file.read(), file.filename or "", mapping=choices, defaults=defaults)
+    read = read_file(
+        file.file.read(),
+        file.filename or "",
+        mapping=files.column_choices(mapping or []),
+        header_rows=files.header_rows(header or []),
+        defaults=defaults,
+    )
     plan = plan_import(session, read.rows, read.problems, grants=caller.grants)
     if dry_run:
         return _planned(read, plan)
@@ -84,7 +93,8 @@ def export(
     wanted: Annotated[Wanted, Query(description="live 现行版本，newest 最新版本（含未发布的）。")] = Wanted.LIVE,
 ) -> Response:
     """您有权导出的条目，按编码排列。原样导入不产生任何改动。"""
-    unit_ids = None if unit is None else [_unit_id(session, name) for name in unit]
+    require(caller.grants, Action.EXPORT)
+    unit_ids = None if unit is None else [_exported_unit(session, caller, name) for name in unit]
     entries = entries_to_export(session, grants=caller.grants, unit_ids=unit_ids, wanted=wanted)
     return _download(files.written(entries, format), f"zhida-entries.{format}", files.MEDIA_TYPES[format])
 
@@ -111,11 +121,14 @@ def _planned(read: ReadFile, plan: ImportPlan, report: ImportReport | None = Non
         new=len(plan.new),
         changed=len(plan.changed),
         unchanged=len(plan.unchanged),
+        pending=len(plan.pending),
+        off=len(plan.off),
         refused=plan.refused_rows,
         tables=[
             schemas.TableShown(
                 sheet=table.sheet,
                 rows=table.row_count,
+                header_row=table.layout.header_row,
                 passed_over=table.passed_over,
                 columns=[
                     schemas.ColumnShown(letter=c.letter, header=c.header, field=c.field, reason=c.reason)
@@ -133,10 +146,14 @@ def _rows(problems: Iterable[Problem]) -> list[schemas.RowProblem]:
     return [schemas.RowProblem(sheet=p.sheet, row=p.row, column=p.column, reason=p.reason) for p in problems]
 
 
-def _unit_id(session: Session, name: str) -> int:
-    unit_id = session.scalar(select(Unit.id).where(Unit.name == name))
-    if unit_id is None:
-        raise NotFound(f"没有名为“{name}”的单位。")
+def _exported_unit(session: Session, caller: Caller, name: str) -> int:
+    """The unit's id. Who may not export a unit does not learn whether it exists: Forbidden comes before NotFound."""
+    try:
+        unit_id = files.unit_id_of(session, name)
+    except NotFound:
+        require(caller.grants, Action.EXPORT, unit_id=NO_UNIT)
+        raise
+    require(caller.grants, Action.EXPORT, unit_id=unit_id)
     return unit_id
 
 

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from api.demonstration import is_loaded
+from api.demonstration import Account, open_accounts
 from api.settings import Settings
 from ingest.follower import Follower
 from models.database import open_engine, sessions
@@ -35,11 +35,26 @@ class Services:
     engine: Engine
     open_session: sessionmaker[Session]
     index: Index
+    tokeniser: Tokeniser
     encoder: Encoder | None
     """None: no model is installed; search goes by words only, and every page says so."""
     follower: Follower
-    demonstration: bool
-    """The base holds the demonstration entries: nothing in it is a real city's answer."""
+    demonstration_accounts: tuple[Account, ...]
+    """Whom the published password let in when the process started; nobody in a real base."""
+    memory: VectorStore | None
+    """None without an encoder."""
+
+    @property
+    def demonstration(self) -> bool:
+        """Everybody can log in: nothing in the base is to be taken for a real city's answer."""
+        return bool(self.demonstration_accounts)
+
+    def close(self) -> None:
+        """Let go of the files and connections, so that they are left in good order."""
+        self.follower.stop()
+        if self.memory is not None:
+            self.memory.close()
+        self.engine.dispose()
 
 
 def build(settings: Settings) -> Services:
@@ -47,10 +62,12 @@ def build(settings: Settings) -> Services:
     engine = open_engine(settings.database_url)
     open_session = sessions(engine)
     encoder = load_encoder(settings)
+    memory = VectorStore(settings.data_folder / "vectors.db", encoder) if encoder else None
+    tokeniser = Tokeniser(_own_words(settings.words_file))
     index = EmbeddedIndex(
         encoder,
-        memory=encoder and VectorStore(settings.data_folder / "vectors.db", encoder),
-        tokeniser=Tokeniser(_own_words(settings.words_file)),
+        memory=memory,
+        tokeniser=tokeniser,
         thresholds=Thresholds(direct=settings.direct_threshold, choose=settings.choose_threshold),
     )
     return Services(
@@ -58,17 +75,19 @@ def build(settings: Settings) -> Services:
         engine=engine,
         open_session=open_session,
         index=index,
+        tokeniser=tokeniser,
         encoder=encoder,
         follower=Follower(open_session, index),
-        demonstration=_holds_demonstration(engine, open_session),
+        demonstration_accounts=_demonstration_accounts(engine, open_session),
+        memory=memory,
     )
 
 
-def _holds_demonstration(engine: Engine, open_session: sessionmaker[Session]) -> bool:
+def _demonstration_accounts(engine: Engine, open_session: sessionmaker[Session]) -> tuple[Account, ...]:
     if not is_current(engine):
-        return False
+        return ()
     with open_session() as session:
-        return is_loaded(session)
+        return open_accounts(session)
 
 
 def load_encoder(settings: Settings) -> Encoder | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from openpyxl.utils import get_column_letter
 
-from ingest.limits import HEADER_SEARCH_ROWS
-from ingest.raw_tables import RawRow, RawTable
+from ingest.limits import HEADER_SEARCH_ROWS, MAX_KEY_CHARACTERS
+from ingest.raw_tables import Cell, RawRow, RawTable
 from models.errors import Invalid
 from models.values import EntryField as F
 
@@ -72,6 +72,8 @@ ColumnChoices = Mapping[str, F | None]
 
 "sheet!*" to None passes the whole sheet over.
 """
+HeaderRows = Mapping[str, int]
+"""A person's word on where the header stands: sheet to 1-based row, 0 for none. Of other sheets it is guessed."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Column:
 
     @property
     def name(self) -> str:
-        return self.header if self.header in ("", self.letter) else f"{self.letter} {self.header}"
+        return self.letter if self.header in ("", self.letter) else f"{self.letter} {self.header}"
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,20 @@ class Layout:
         return {column.field: column for column in self.columns if column.field is not None}
 
 
-def guess_layout(table: RawTable, choices: ColumnChoices) -> Layout:
-    """Find the header row and what each column is; ``choices`` have the last word."""
+def guess_layout(table: RawTable, choices: ColumnChoices, header_rows: HeaderRows | None = None) -> Layout:
+    """Find the header row and what each column is; ``choices`` and ``header_rows`` have the last word."""
     own = _choices_for(table.sheet, choices)
-    header = None if table.keys else _header_row(table, own)
+    told = (header_rows or {}).get(table.sheet)
+    if table.keys:
+        header = None
+    elif told is None:
+        header = _header_row(table, own)
+    else:
+        header = next((row for row in table.rows if row.number == told), None)
     headers = _headers(table, header)
     body = [row for row in table.rows if header is None or row.number > header.number]
     named = _by_header(headers, keyed=bool(table.keys))
-    if F.QUESTION not in named and not any(own.values()) and header is None:
+    if F.QUESTION not in named and not any(own.values()) and (header is None or told):
         named = _by_content(body, named)
     chosen = _chosen(headers, own)
     columns = tuple(_column(i, headers[i], named, chosen, keyed=bool(table.keys)) for i in sorted(headers))
@@ -129,6 +137,20 @@ def check_choices(choices: ColumnChoices, layouts: Mapping[str, Layout]) -> None
         columns = [c for title, layout in layouts.items() if sheet in ("", title) for c in layout.columns]
         if name != "*" and not any(_names(name, c.letter, c.header) for c in columns):
             raise Invalid(f"文件中没有“{key}”这一列，请核对列的对应关系。")
+
+
+def check_header_rows(header_rows: HeaderRows, tables: Sequence[RawTable]) -> None:
+    """Raise Invalid for a header that cannot be: in a sheet that is not there, or a row that holds nothing."""
+    by_sheet = {table.sheet: table for table in tables}
+    for sheet, number in header_rows.items():
+        table = by_sheet.get(sheet)
+        if table is None:
+            there = "、".join(f"“{title}”" for title in by_sheet)
+            raise Invalid(f"文件中没有名为“{sheet}”的工作表，只有{there}。")
+        if number and table.keys:
+            raise Invalid(f"“{sheet}”的每一行自带键名，没有表头行。")
+        if number and all(row.number != number for row in table.rows):
+            raise Invalid(f"工作表“{sheet}”的第 {number} 行没有内容，不能作表头。")
 
 
 def passed_over_by_choice(sheet: str, choices: ColumnChoices) -> bool:
@@ -159,7 +181,7 @@ def _headers(table: RawTable, header: RawRow | None) -> dict[int, str]:
         return dict(enumerate(table.keys))
     used = {index for row in table.rows for index in row.cells if header is None or row.number >= header.number}
     cells = header.cells if header else {}
-    return {index: _one_line(cells.get(index, "")) for index in used}
+    return {index: _one_line(cells.get(index)) for index in used}
 
 
 def _by_header(headers: Mapping[int, str], *, keyed: bool) -> dict[F, tuple[int, str]]:
@@ -189,9 +211,9 @@ def _by_content(body: Sequence[RawRow], named: dict[F, tuple[int, str]]) -> dict
     question = max(questions, key=lambda i: (questions[i], -i))
     others = {i: _mean_length(cells) for i, cells in texts.items() if i != question}
     answer = max(others, key=lambda i: (others[i], -i), default=None)
-    guessed = {**named, F.QUESTION: (question, f"没有表头；{questions[question]:.0%} 的单元格像问句")}
+    guessed = {**named, F.QUESTION: (question, f"表头没有说明；{questions[question]:.0%} 的单元格像问句")}
     if answer is not None and others[answer] > _mean_length(texts[question]):
-        guessed[F.ANSWER] = (answer, f"没有表头；文字最长，平均 {others[answer]} 个字")
+        guessed[F.ANSWER] = (answer, f"表头没有说明；文字最长，平均 {others[answer]} 个字")
     return guessed
 
 
@@ -249,11 +271,12 @@ def _known(header: str) -> F | None:
 
 def _normal(header: object) -> str:
     """The name in a header cell: without width, case, blanks, star, and what is explained in or after brackets."""
-    text = unicodedata.normalize("NFKC", str(header)).lower()
+    text = unicodedata.normalize("NFKC", str(header)[:MAX_KEY_CHARACTERS]).lower()
     text = re.sub(r"^\s*[(\[【][^)\]】]*[)\]】]", "", text)
     text = re.split(r"[(\[【:\n]", text, maxsplit=1)[0]
     return re.sub(r"[\s*]", "", text)
 
 
-def _one_line(header: object) -> str:
-    return " ".join(str(header).split())
+def _one_line(cell: Cell | None) -> str:
+    """A header's text; a date or a formula is no header."""
+    return " ".join(cell.split()) if isinstance(cell, str) else ""

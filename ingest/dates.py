@@ -4,34 +4,39 @@
 """
 
 import re
-from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, date, datetime, time, timedelta
 
-CHINA = ZoneInfo("Asia/Shanghai")
-YEARS = range(1949, 2200)
+from models.values import CHINA, EARLIEST, LATEST
+
+NO_END = date(9999, 12, 31)
+"""What other programs write for 长期: the last day that they can."""
+DAY = timedelta(days=1)
 PATTERN = re.compile(
-    r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?"
-    r"(?:[T\s]\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?)?"
+    r"(\d{4})\s*+[-/.年]\s*+(\d{1,2})\s*+[-/.月]\s*+(\d{1,2})(?:\s*+日)?+"
+    r"(?:(?:T|\s++T?+)\s*+(?:(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?)?)?"
 )
+"""Possessive, so that no run of blanks is ever divided in two ways."""
+LONGEST = 40
+"""Characters; the longest date anyone writes, with microseconds and zone, has 32."""
 ISO_WITH_ZONE = re.compile(r"\d{4}-\d{2}-\d{2}[T ].*(Z|[+-]\d{2}:?\d{2})")
 
 
 class NotADate(ValueError):
-    """The text is no date that we read."""
+    """The text is no date that we read, or one that the base does not hold."""
 
 
 def read_start(value: str | datetime) -> datetime:
     """The moment from which an entry holds: the beginning of the day when only a day is given."""
-    moment, _ = _read(value)
-    return moment
+    written, _ = _read(value)
+    return _stored(written)
 
 
-def read_end(value: str | datetime) -> datetime:
-    """The moment at which an entry is gone: the end of the day when only a day is given."""
-    moment, day_only = _read(value)
-    if day_only:
-        return _utc(moment.astimezone(CHINA).replace(tzinfo=None) + timedelta(days=1))
-    return moment
+def read_end(value: str | datetime) -> datetime | None:
+    """The moment at which an entry is gone: the end of the day when only a day is given; None for 9999-12-31."""
+    written, day_only = _read(value)
+    if written.date() == NO_END:
+        return None
+    return _stored(written, DAY if day_only else timedelta())
 
 
 def write_start(moment: datetime | None) -> str:
@@ -47,7 +52,7 @@ def write_end(moment: datetime | None) -> str:
     if moment is None:
         return ""
     local = moment.astimezone(CHINA)
-    return f"{local.date() - timedelta(days=1):%Y-%m-%d}" if local.time() == time() else _full(local)
+    return f"{local.date() - DAY:%Y-%m-%d}" if local.time() == time() else _full(local)
 
 
 def _full(local: datetime) -> str:
@@ -55,30 +60,34 @@ def _full(local: datetime) -> str:
 
 
 def _read(value: str | datetime) -> tuple[datetime, bool]:
-    """The moment, and whether only a day was given."""
+    """The moment as it is written, and whether only a day was given."""
     if isinstance(value, datetime):
-        return _utc(value), value.time() == time()
+        return value.replace(tzinfo=CHINA), value.time() == time()
     text = value.strip()
+    if len(text) > LONGEST:
+        raise NotADate(f"“{text[:30]}…”不是日期，请写成 2025-01-31 或 2025-01-31 16:30。")
     if ISO_WITH_ZONE.fullmatch(text):
         return _iso(text), False
     match = PATTERN.fullmatch(text)
-    if match is None or int(match[1]) not in YEARS:
+    if match is None:
         raise NotADate(f"“{text[:30]}”不是日期，请写成 2025-01-31 或 2025-01-31 16:30。")
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
     microsecond = int((match[7] or "0").ljust(6, "0"))
     try:
-        naive = datetime(year, month, day, hour, minute, second, microsecond)  # noqa: DTZ001 - zone follows
+        return datetime(year, month, day, hour, minute, second, microsecond, CHINA), match[4] is None
     except ValueError:
         raise NotADate(f"没有“{text[:30]}”这一天或这一刻，请核对。") from None
-    return _utc(naive), match[4] is None
 
 
 def _iso(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return datetime.fromisoformat(text)
+    except ValueError:
         raise NotADate(f"“{text[:40]}”不是日期，请写成 2025-01-31 或 2025-01-31 16:30。") from None
 
 
-def _utc(naive: datetime) -> datetime:
-    return naive.replace(tzinfo=CHINA).astimezone(UTC)
+def _stored(written: datetime, plus: timedelta = timedelta()) -> datetime:
+    """In UTC, once it is known to lie in years in which that can be computed."""
+    if not EARLIEST <= written <= LATEST - plus:
+        raise NotADate(f"{written.year} 年不在 {EARLIEST.year} 至 {LATEST.year - 1} 年之间，请核对；长期有效请留空。")
+    return (written + plus).astimezone(UTC)

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 
 from sqlalchemy import func, select
@@ -32,6 +33,7 @@ class Follower:
         self._open_session = open_session
         self._index = index
         self._position = 0
+        self._level_at = time.perf_counter()
         self._loaded = False
         self._stopping = threading.Event()
         self._catching_up = threading.Lock()
@@ -49,7 +51,14 @@ class Follower:
     def lag(self) -> int:
         """How far the log is ahead of the index, in rows of the log."""
         with self._open_session() as session:
-            return int(session.scalar(select(func.max(ChangeLog.seq))) or 0) - self._position
+            return session.scalar(select(func.count()).where(ChangeLog.seq > self._position)) or 0
+
+    def seconds_since_level(self) -> float:
+        """Since the index last held everything committed: no change that waits has waited longer.
+
+        The log's own times will not do: each says when its change began, and a large import commits minutes later.
+        """
+        return time.perf_counter() - self._level_at
 
     def catch_up(self) -> int:
         """Make everything committed so far searchable; returns how many entries were read."""
@@ -57,11 +66,14 @@ class Follower:
             if not self._loaded:
                 return self._load()
             applied = 0
+            looked = time.perf_counter()
             while changed := self._next_batch():
                 with self._open_session() as session:
                     self._index.apply(_current(session, sorted({entry_id for _, entry_id in changed})))
                 self._position = changed[-1][0]
                 applied += len(changed)
+                looked = time.perf_counter()
+            self._level_at = looked
             return applied
 
     def start(self) -> None:
@@ -87,6 +99,7 @@ class Follower:
 
     def _load(self) -> int:
         """The first time: everything published, and the log's end as it stood before reading."""
+        looked = time.perf_counter()
         with self._open_session() as session:
             end = int(session.scalar(select(func.max(ChangeLog.seq))) or 0)
             published = select(Version.entry_id).where(Version.status == VersionStatus.PUBLISHED)
@@ -97,6 +110,7 @@ class Follower:
                 changes += _current(session, entry_ids[start : start + BATCH])
         self._index.apply(changes)
         self._position = end
+        self._level_at = looked
         self._loaded = True
         return len(changes)
 

@@ -17,6 +17,27 @@ MAX_ROWS = 30_000
 MAX_COLUMNS = 200
 """Widest export we know of has 11; beyond this it is no table of entries."""
 MAX_CELL_CHARACTERS = 200_000
-"""A cell of HTML unpacks to far less Markdown; Excel itself stops at 32,767, other programs do not."""
+"""Excel itself stops at 32,767, other programs do not. In .jsonl a whole list counts as one cell."""
+MAX_FILE_CHARACTERS = 64 * MEBIBYTE
+"""In all cells together: a workbook stores a repeated text once, and 1 MiB of it can stand for gigabytes."""
+MAX_PARSED = 1_000_000
+"""Rows and cells of a workbook, empty ones included, up to the last value. 30,000 entries in our columns have half
+as many; reading a million takes about 4 s."""
+MAX_ELEMENTS = 4_000_000
+"""Elements in one part of a workbook, before anything parses it: each takes some 100 bytes of memory. A sheet that is
+formatted down to its last row has 2 to 3 million."""
+MAX_STYLE_ELEMENTS = 200_000
+"""The same for the parts that openpyxl turns into objects one by one, 50,000 a second."""
+MAX_MERGES = 10_000
+MAX_LINES = 1_000
+"""Similar questions, keywords or documents of one row; the base itself takes a tenth of it."""
+MAX_KEY_CHARACTERS = 200
+"""Name of a column; the longest of ours has 20."""
+MAX_HTML_CHARACTERS = 100_000
+"""HTML in one cell; it becomes Markdown at about 200,000 characters a second."""
+MAX_HTML_DEPTH = 50
+"""Tags inside tags; pages of word processors have 20. Time grows with it, and Python's stack ends at about 300."""
+MAX_HTML_ELEMENTS = 500_000
+"""What a parser may build from one cell: a bold or font tag that is never closed is repeated in every later block."""
 HEADER_SEARCH_ROWS = 10
 """Instructions and titles above the header row; the longest seen has 1."""

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ingest.limits import MAX_CELL_CHARACTERS
 from models.values import Choice
+from models.wording import unreadable, visible
 
 
 class FaultKind(Choice):
@@ -20,6 +22,8 @@ class Fault:
 
     kind: FaultKind
     reason: str
+    shown: str = ""
+    """The content as far as it can be shown, for the report of refused rows; a formula stays out of it."""
 
 
 Content = str | datetime | tuple[object, ...]
@@ -27,12 +31,26 @@ Content = str | datetime | tuple[object, ...]
 Cell = Content | Fault
 
 
+def text_or_fault(text: str, place: str = "") -> str | Fault:
+    """The text as a cell; a fault when it holds what no entry may. Beyond here every text can be shown and stored.
+
+    ``place`` names the cell in the reason where its row and column do not say enough.
+    """
+    if len(text) > MAX_CELL_CHARACTERS:
+        return Fault(FaultKind.UNREADABLE, f"{place}有 {len(text)} 个字，最多 {MAX_CELL_CHARACTERS} 个。")
+    bad = unreadable(text)
+    if not bad:
+        return text
+    reason = f"{place}含有无法显示的字符 U+{ord(bad):04X}，请删除后重新录入。"
+    return Fault(FaultKind.UNREADABLE, reason, shown=visible(text))
+
+
 @dataclass(frozen=True)
 class RawRow:
     number: int
     """1-based, as a person would count."""
     cells: Mapping[int, Cell]
-    """By 0-based column; blank cells are left out."""
+    """By 0-based column; blank cells are left out, but for the keys of a .jsonl line, which may be there and empty."""
     fault: str = ""
     """Why the row as a whole cannot be read."""
 

@@ -1,6 +1,5 @@
 """The report of refused rows: each row as it stood, with what was wrong, to be mended and imported again."""
 
-import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,6 @@ from openpyxl import Workbook
 from ingest.columns import Layout
 from ingest.sheet_writing import write_table
 from ingest.spreadsheets import ReadFile, Table
-from ingest.text_reading import guarded
 from models.errors import Problem
 
 REPORT_HEADERS = ("工作表", "行", "列", "原因")
@@ -30,22 +28,6 @@ def refusals_xlsx(read: ReadFile, refused: Sequence[Problem]) -> bytes:
     output = io.BytesIO()
     book.save(output)
     return output.getvalue()
-
-
-def refusals_csv(read: ReadFile, refused: Sequence[Problem]) -> bytes:
-    """All in one table; the columns of the sheets that had refused rows stand side by side under their headers."""
-    reported = [table for table in read.tables if any(p.sheet == table.sheet for p in refused)]
-    headers = list(dict.fromkeys(header for table in reported for header in _headers(table.layout)))
-    output = io.StringIO(newline="")
-    writer = csv.writer(output)
-    writer.writerow([*REPORT_HEADERS, *headers])
-    for table in reported:
-        own = _headers(table.layout)
-        for line in _lines(read, table, refused):
-            texts = dict(zip(own, line[len(REPORT_HEADERS) :], strict=True))
-            row = [*line[: len(REPORT_HEADERS)], *(texts.get(header, "") for header in headers)]
-            writer.writerow([guarded(text) for text in row])
-    return output.getvalue().encode("utf-8-sig")
 
 
 def _lines(read: ReadFile, table: Table, refused: Sequence[Problem]) -> Iterator[list[str]]:

@@ -8,18 +8,20 @@ from typing import TypeVar
 
 from ingest.columns import Column, Layout
 from ingest.dates import NotADate, read_end, read_start
-from ingest.html_to_markdown import looks_like_html, to_markdown
+from ingest.html_to_markdown import TooComplex, looks_like_html, to_markdown
+from ingest.limits import MAX_LINES
 from ingest.raw_tables import Content, Fault, RawRow
 from models.errors import Problem
-from models.values import BasisContent, CandidateRow, EntryContent, Publicity
+from models.values import KEYWORD_SEPARATORS, BasisContent, CandidateRow, EntryContent, Publicity
 from models.values import EntryField as F
 
 T = TypeVar("T")
 
-KEYWORD_SEPARATORS = re.compile(r"[\n,，;；、|]")
 INLINE_SEPARATORS = re.compile(r"[|;；]")
 """Between similar questions on one line of another system's file; questions themselves hold commas."""
 CATEGORY_SEPARATORS = re.compile(r">+|＞+|→|/|／|\\|»")
+NEVER_EMPTY = frozenset({F.UNIT, F.REGION, F.PUBLICITY})
+"""A blank cell of these means the default, for a new entry; it says nothing about one that is there."""
 PUBLICITY_WORDS = {
     **{publicity.label: publicity for publicity in Publicity},
     **{publicity.value: publicity for publicity in Publicity},
@@ -42,23 +44,24 @@ class Defaults:
 
 @dataclass(frozen=True)
 class ReadRow:
-    """A row that became a candidate, or did not; and what was left out of it that loses nothing."""
+    """A row as far as it could be read; and what was left out of it that loses nothing."""
 
     candidate: CandidateRow | None
+    """Where there are problems, what the other cells say; None when the row as a whole cannot be read."""
     problems: tuple[Problem, ...]
     notices: tuple[Problem, ...]
 
 
-def read_row(sheet: str, row: RawRow, layout: Layout, defaults: Defaults) -> ReadRow:
-    """Read every cell of the row; all faults are reported at once."""
+def read_row(sheet: str, row: RawRow, layout: Layout, defaults: Defaults, *, keyed: bool = False) -> ReadRow:
+    """Read every cell of the row; all faulty cells are reported at once. In a ``keyed`` table each row has its own
+    columns."""
     if row.fault:
         return ReadRow(None, (Problem(sheet, row.number, "", row.fault),), ())
     reading = _Reading(sheet, row, layout)
     content = reading.content(defaults)
-    code = reading.line(F.CODE)
-    if reading.problems:
-        return ReadRow(None, tuple(reading.problems), ())
-    return ReadRow(CandidateRow(sheet, row.number, content, code), (), tuple(reading.notices))
+    candidate = CandidateRow(sheet, row.number, content, reading.line(F.CODE), reading.given(keyed=keyed))
+    notices = () if reading.problems else tuple(reading.notices)
+    return ReadRow(candidate, tuple(reading.problems), notices)
 
 
 @dataclass
@@ -89,6 +92,16 @@ class _Reading:
             info_type=self.line(F.INFO_TYPE) or defaults.info_type,
         )
 
+    def given(self, *, keyed: bool) -> frozenset[F]:
+        """Fields with a column, blank or not; those that no entry is without, only where something is written."""
+        columns = self.layout.by_field.items()
+        given = {field_ for field_, column in columns if not keyed or column.index in self.row.cells}
+        given -= {field_ for field_ in NEVER_EMPTY if not self.line(field_)}
+        listed = self.cell(F.BASIS)
+        if isinstance(listed, tuple) and any(isinstance(item, dict) for item in listed):
+            given |= {F.BASIS_NUMBER, F.BASIS_ATTACHMENTS}
+        return frozenset(given)
+
     def cell(self, field_: F) -> Content:
         """The cell of a field; blank when it is missing or faulty."""
         column = self.column(field_)
@@ -116,19 +129,30 @@ class _Reading:
         text, column = self.raw(field_), self.column(field_)
         if column is not None and column.literal:
             return text if text.strip() else ""
-        if looks_like_html(text):
+        if not looks_like_html(text):
+            return text.strip()
+        try:
             return to_markdown(text)
-        return text.strip()
+        except TooComplex as error:
+            self.problem(field_, str(error))
+            return ""
 
     def lines(self, field_: F, split: Callable[[str, bool], list[str]]) -> tuple[str, ...]:
         value, column = self.cell(field_), self.column(field_)
         if isinstance(value, tuple):
             if not all(isinstance(item, str) for item in value):
                 self.problem(field_, "列表中只能有文字。")
-            return tuple(item.strip() for item in value if isinstance(item, str))
+            return self.counted(field_, [item.strip() for item in value if isinstance(item, str)])
         text = f"{value:%Y-%m-%d}" if isinstance(value, datetime) else value
         parts = split(text, column is not None and column.literal)
-        return tuple(part.strip() for part in parts if part.strip())
+        return self.counted(field_, [part.strip() for part in parts if part.strip()])
+
+    def counted(self, field_: F, parts: Sequence[str]) -> tuple[str, ...]:
+        """The parts, or none and a fault when they are too many to be looked at."""
+        if len(parts) > MAX_LINES:
+            self.problem(field_, f"有 {len(parts)} 条，最多 {MAX_LINES} 条。")
+            return ()
+        return tuple(parts)
 
     def distinct(self, field_: F, parts: Sequence[str], *, besides: str = "") -> tuple[str, ...]:
         """Without repetitions, which lose nothing but are told."""
@@ -150,9 +174,11 @@ class _Reading:
         """Documents line by line, with number and attachments in step; in .jsonl a list of objects."""
         value = self.cell(F.BASIS)
         if isinstance(value, tuple):
-            yield from self._listed_bases(value)
+            yield from self._listed_bases(value[:MAX_LINES])
+            if len(value) > MAX_LINES:
+                self.problem(F.BASIS, f"有 {len(value)} 件，最多 {MAX_LINES} 件。")
             return
-        documents = _steps(self.raw(F.BASIS))
+        documents = self.counted(F.BASIS, _steps(self.raw(F.BASIS)))
         numbers, attachments = _steps(self.raw(F.BASIS_NUMBER)), _steps(self.raw(F.BASIS_ATTACHMENTS))
         if len(numbers) > len(documents) or len(attachments) > len(documents):
             found = f"文号 {len(numbers)} 行、附件数量 {len(attachments)} 行"
@@ -179,7 +205,7 @@ class _Reading:
             return 0
         return int(digits or 0)
 
-    def moment(self, field_: F, read: Callable[[str | datetime], datetime]) -> datetime | None:
+    def moment(self, field_: F, read: Callable[[str | datetime], datetime | None]) -> datetime | None:
         value = self.cell(field_)
         if isinstance(value, datetime) or (isinstance(value, str) and value.strip()):
             try:
@@ -199,9 +225,9 @@ class _Reading:
         return PUBLICITY_WORDS.get(word, default)
 
     def problem(self, field_: F, reason: str) -> None:
-        found = Problem(self.sheet, self.row.number, field_.label, reason)
-        if found not in self.problems:
-            self.problems.append(found)
+        """Write down the first fault of each field; a cell can hold a hundred thousand."""
+        if all(problem.column != field_.label for problem in self.problems):
+            self.problems.append(Problem(self.sheet, self.row.number, field_.label, reason))
 
     @staticmethod
     def _split_similar(text: str, literal: bool) -> list[str]:

@@ -7,8 +7,10 @@ from enum import StrEnum
 from pathlib import PurePath
 
 from ingest.limits import (
+    MAX_ELEMENTS,
     MAX_FILE_BYTES,
     MAX_PARTS,
+    MAX_STYLE_ELEMENTS,
     MAX_UNPACKED_BYTES,
     MAX_UNPACKED_RATIO,
     MEBIBYTE,
@@ -25,9 +27,15 @@ class Kind(StrEnum):
 
 OLE_MAGIC = bytes.fromhex("D0CF11E0A1B11AE1")
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+BOM = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 MARKUP = re.compile(rb"\s*<(!doctype|html|head|body|table|meta|\?xml)", re.IGNORECASE)
+XML = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\x00]*<")
+"""How whatever an XML parser would accept begins, in UTF-8 or UTF-16; pictures and printer settings do not."""
 DOCTYPE = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
+OTHER_ENCODING = re.compile(rb"\s*<\?xml[^>]*\sencoding\s*=\s*[\"'](?!utf-?8[\"'])", re.IGNORECASE)
+"""After such a declaration the same bytes may mean other characters, a document type among them."""
+COSTLY_PARTS = ("[Content_Types].xml", "xl/workbook.xml", "xl/styles.xml", "xl/_rels/workbook.xml.rels")
 ENCRYPTED = 0x1
 """Bit of a zip member's flags."""
 
@@ -50,7 +58,7 @@ def kind_of(content: bytes, filename: str) -> Kind:
 def _check_content(content: bytes, filename: str, kind: Kind) -> None:
     if content.startswith(OLE_MAGIC):
         _refuse(filename, "实际是旧版 .xls 或加密的工作簿。请打开后另存为不加密的 .xlsx。")
-    if MARKUP.match(content.removeprefix(b"\xef\xbb\xbf")):
+    if MARKUP.match(content.removeprefix(BOM)):
         _refuse(filename, "实际是网页（HTML 或 XML），不是表格。请用表格软件打开后另存为 .xlsx。")
     zipped = content.startswith(ZIP_MAGIC)
     if kind is Kind.XLSX and not zipped:
@@ -94,15 +102,25 @@ def _check_members(members: list[zipfile.ZipInfo], filename: str, packed: int) -
 
 
 def _check_markup(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], filename: str) -> None:
-    """No part of a real workbook declares a document type, and all are UTF-8; entity bombs need one or the other."""
+    """No XML of a real workbook declares a document type, and all is UTF-8; entity bombs need one or the other.
+
+    Told by content, not by name: which part is what, the workbook itself says, and it may call a part anything.
+    """
     for member in members:
-        if PurePath(member.filename).suffix.lower() not in (".xml", ".rels"):
-            continue
         text = archive.read(member)
-        if DOCTYPE.search(text) or text.startswith(UTF16_MARKS) or b"\x00" in text[:64]:
+        if not XML.match(text):
+            continue
+        if DOCTYPE.search(text) or not _is_plain_utf8(text):
             _refuse(filename, f"内的 {member.filename} 含有文档类型声明或不是 UTF-8，可能有害，没有打开。")
+        most = MAX_STYLE_ELEMENTS if member.filename in COSTLY_PARTS else MAX_ELEMENTS
+        if text.count(b"<") - text.count(b"</") > most:
+            _refuse(filename, f"内的 {member.filename} 超过 {most} 个元素，没有打开。请复制到新的工作簿后导入。")
         if member.filename == "[Content_Types].xml" and b"macroEnabled" in text:
             _refuse(filename, "是启用宏的工作簿。请另存为不含宏的 .xlsx 后导入。")
+
+
+def _is_plain_utf8(text: bytes) -> bool:
+    return not (text.startswith(UTF16_MARKS) or b"\x00" in text[:64] or OTHER_ENCODING.match(text.removeprefix(BOM)))
 
 
 def _refuse(filename: str, reason: str) -> None:

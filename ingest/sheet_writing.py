@@ -10,6 +10,7 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
 from ingest.text_reading import FORMULA_STARTS
+from models.wording import visible
 
 WIDTHS = {"编号": 14, "标准问": 36, "答案": 70, "口径": 50, "相似问法": 40, "原因": 60}
 OTHER_WIDTH = 18
@@ -31,10 +32,13 @@ def write_table(book: Workbook, title: str, headers: Sequence[str], rows: Iterab
 
 
 def text_cell(sheet: Any, text: str) -> Any:
-    """A cell that holds exactly this text; what begins like a formula is marked as text, and stays so when edited."""
+    """A cell that holds exactly this text; what begins like a formula is marked as text, and stays so when edited.
+
+    Characters that a workbook cannot hold are replaced by a visible mark. No entry has them.
+    """
     cell = WriteOnlyCell(sheet, value=None)
     if text:
-        cell.value = ESCAPE_LIKE.sub("_x005F_", text)
+        cell.value = ESCAPE_LIKE.sub("_x005F_", visible(text))
         cell.data_type = "s"
     cell.alignment = WRAPPED
     if text.startswith(FORMULA_STARTS):

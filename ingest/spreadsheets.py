@@ -5,12 +5,22 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from ingest.columns import ColumnChoices, Layout, check_choices, guess_layout, passed_over_by_choice
+from ingest.columns import (
+    ColumnChoices,
+    HeaderRows,
+    Layout,
+    check_choices,
+    check_header_rows,
+    guess_layout,
+    passed_over_by_choice,
+)
+from ingest.limits import HEADER_SEARCH_ROWS
 from ingest.raw_tables import Cell, Fault, RawRow, RawTable
 from ingest.rows import Defaults, read_row
 from ingest.safety import Kind, check_workbook, kind_of
 from ingest.template import EXAMPLE_SHEET
 from ingest.text_reading import read_csv, read_jsonl
+from ingest.turns import a_turn
 from ingest.workbook_reading import filled_down, read_workbook
 from models.errors import Problem
 from models.values import CandidateRow
@@ -21,6 +31,8 @@ REPEATS_DOWN = frozenset(
     | {F.BASIS, F.BASIS_NUMBER, F.BASIS_ATTACHMENTS}
 )
 """Fields that people merge over the rows they share. Of question, answer and code each row has its own."""
+PREVIEW_CHARACTERS = 40
+"""Enough of a row to tell whether it is the header; a sheet's columns beyond it do not matter for that."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,8 @@ class Table:
     """Rows with content below the header."""
     passed_over: str = ""
     """Why nothing was read from it; empty when it was."""
+    first_rows: Mapping[int, str] = field(default_factory=dict)
+    """Row to how it begins, for the rows that may be the header; none where the format has no header."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +57,11 @@ class ReadFile:
     tables: tuple[Table, ...]
     rows: tuple[CandidateRow, ...]
     problems: tuple[Problem, ...]
-    """Rows that could not become candidates, and why."""
+    """Rows that cannot be imported, and why."""
     notices: tuple[Problem, ...]
     """What was read otherwise than it stands, without loss: repetitions left out, merged cells filled."""
+    faulty: tuple[CandidateRow, ...]
+    """Rows with problems, their faulty cells blank: never to be imported, only to be searched for further faults."""
     originals: Mapping[tuple[str, int], Mapping[int, str]]
     """Sheet and row to the row's own texts by 0-based column, for the report of refused rows."""
 
@@ -66,25 +82,35 @@ def read_file(
     filename: str = "",
     *,
     mapping: ColumnChoices | None = None,
+    header_rows: HeaderRows | None = None,
     defaults: Defaults | None = None,
 ) -> ReadFile:
     """Read a file by its name and content. ``filename`` defaults to the path's own.
 
-    Raises FileRefused when the file as a whole cannot be read safely, Invalid when ``mapping`` names no column.
+    Raises FileRefused when the file as a whole cannot be read safely, Invalid when ``mapping`` names no column or
+    ``header_rows`` no row, Unavailable when too many files are being read already.
     """
     if isinstance(source, Path):
         filename, source = filename or source.name, source.read_bytes()
-    choices = mapping or {}
-    raw = _raw_tables(source, filename)
-    layouts = {table.sheet: guess_layout(table, choices) for table in raw}
+    with a_turn():
+        return _read(source, filename, mapping or {}, header_rows, defaults or Defaults())
+
+
+def _read(
+    content: bytes, filename: str, choices: ColumnChoices, header_rows: HeaderRows | None, defaults: Defaults
+) -> ReadFile:
+    raw = _raw_tables(content, filename)
+    check_header_rows(header_rows or {}, raw)
+    layouts = {table.sheet: guess_layout(table, choices, header_rows) for table in raw}
     check_choices(choices, layouts)
-    read = [_read_table(table, layouts[table.sheet], choices, defaults or Defaults()) for table in raw]
+    read = [_read_table(table, layouts[table.sheet], choices, defaults) for table in raw]
     return ReadFile(
         filename,
         tables=tuple(part.table for part in read),
         rows=tuple(row for part in read for row in part.rows),
         problems=tuple(problem for part in read for problem in part.problems),
         notices=tuple(notice for part in read for notice in part.notices),
+        faulty=tuple(row for part in read for row in part.faulty),
         originals={place: texts for part in read for place, texts in part.originals.items()},
     )
 
@@ -97,6 +123,7 @@ class _Part:
     rows: tuple[CandidateRow, ...] = ()
     problems: tuple[Problem, ...] = ()
     notices: tuple[Problem, ...] = ()
+    faulty: tuple[CandidateRow, ...] = ()
     originals: Mapping[tuple[str, int], Mapping[int, str]] = field(default_factory=dict)
 
 
@@ -114,32 +141,47 @@ def _raw_tables(content: bytes, filename: str) -> tuple[RawTable, ...]:
 def _read_table(table: RawTable, layout: Layout, choices: ColumnChoices, defaults: Defaults) -> _Part:
     body = [row for row in table.rows if row.number > layout.header_row]
     reason = _reason_to_pass_over(table, layout, choices)
-    summary = Table(table.sheet, layout, len(body), passed_over=reason)
+    summary = Table(table.sheet, layout, len(body), reason, _first_rows(table, layout))
     if reason:
         return _Part(summary)
     filled, notices = _with_merges(replace(table, rows=tuple(body)), layout)
-    read = [read_row(table.sheet, row, layout, defaults) for row in filled.rows]
+    read = [read_row(table.sheet, row, layout, defaults, keyed=bool(table.keys)) for row in filled.rows]
     return _Part(
         summary,
-        rows=tuple(row.candidate for row in read if row.candidate is not None),
+        rows=tuple(row.candidate for row in read if row.candidate and not row.problems),
         problems=tuple(problem for row in read for problem in row.problems),
         notices=(*notices, *(notice for row in read for notice in row.notices)),
+        faulty=tuple(row.candidate for row in read if row.candidate and row.problems),
         originals={(table.sheet, row.number): _texts(row) for row in filled.rows},
     )
 
 
 def _reason_to_pass_over(table: RawTable, layout: Layout, choices: ColumnChoices) -> str:
     if passed_over_by_choice(table.sheet, choices):
-        return "按您的选择未读取。"
+        return "您选择了不读取。"
     if table.hidden:
-        return "是隐藏的工作表，未读取；需要导入请先取消隐藏。"
+        return "是隐藏的工作表；需要导入请先取消隐藏。"
     if table.sheet == EXAMPLE_SHEET:
-        return "是模板的填写示例，未读取。"
+        return "是模板的填写示例。"
     if not table.rows:
         return "没有内容。"
     if layout.index_of(F.QUESTION) is None:
-        return "没有“标准问”列，不是知识条目，未读取；如果有，请指定是哪一列。"
-    return ""
+        return "没有认出“标准问”列，看来不是知识条目；如果是，请指定表头行或“标准问”列。"
+    ends_with_header = table.rows[-1].number <= layout.header_row
+    return f"只有第 {layout.header_row} 行的表头，下面没有条目。" if ends_with_header else ""
+
+
+def _first_rows(table: RawTable, layout: Layout) -> dict[int, str]:
+    if table.keys:
+        return {}
+    near = {row.number: row for row in table.rows[:HEADER_SEARCH_ROWS]}
+    header = {row.number: row for row in table.rows if row.number == layout.header_row}
+    return {number: _preview(row) for number, row in (near | header).items()}
+
+
+def _preview(row: RawRow) -> str:
+    text = " | ".join(" ".join(text.split()) for _, text in sorted(_texts(row).items()) if text)
+    return text if len(text) <= PREVIEW_CHARACTERS else f"{text[:PREVIEW_CHARACTERS]}…"
 
 
 def _with_merges(table: RawTable, layout: Layout) -> tuple[RawTable, list[Problem]]:
@@ -160,7 +202,7 @@ def _shown(cell: Cell) -> str:
     """A cell in the report of refused rows. A formula stays out: as text it would come back as content."""
     match cell:
         case Fault():
-            return ""
+            return cell.shown
         case datetime():
             return f"{cell:%Y-%m-%d %H:%M:%S}".removesuffix(" 00:00:00")
         case tuple():

@@ -69,16 +69,14 @@ EXAMPLE = ExportedEntry(
 )
 
 
-def template_xlsx(
-    *, units: Sequence[str] = (), regions: Sequence[str] = (), info_types: Sequence[str] = INFO_TYPES
-) -> bytes:
+def template_xlsx(*, units: Sequence[str] = (), regions: Sequence[str] = ()) -> bytes:
     """An empty workbook to fill in; ``units`` and ``regions`` become drop-down lists."""
     book = Workbook()
     entries: Any = book.active
     entries.title = SHEET
     _write_headers(entries)
     publicity = [choice.label for choice in Publicity]
-    choices = {F.PUBLICITY: publicity, F.INFO_TYPE: info_types, F.UNIT: units, F.REGION: regions}
+    choices = {F.PUBLICITY: publicity, F.INFO_TYPE: INFO_TYPES, F.UNIT: units, F.REGION: regions}
     _write_example(book.create_sheet(EXAMPLE_SHEET))
     _write_notes(book.create_sheet(NOTES_SHEET))
     _write_choices(book.create_sheet(CHOICES_SHEET), entries, choices)

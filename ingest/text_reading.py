@@ -3,12 +3,13 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ingest.limits import MAX_CELL_CHARACTERS, MAX_COLUMNS, MAX_ROWS
-from ingest.raw_tables import Cell, Fault, FaultKind, RawRow, RawTable
+from ingest.limits import MAX_CELL_CHARACTERS, MAX_COLUMNS, MAX_KEY_CHARACTERS, MAX_ROWS
+from ingest.raw_tables import Cell, Fault, FaultKind, RawRow, RawTable, text_or_fault
 from models.errors import FileRefused
+from models.wording import visible
 
 BOM = b"\xef\xbb\xbf"
 SURE_BYTES = 8
@@ -33,9 +34,12 @@ def read_csv(content: bytes, filename: str) -> RawTable:
     reader = csv.reader(io.StringIO(decoded.text, newline=""), delimiter=delimiter, strict=True)
     rows = []
     for number, (record, fault) in enumerate(_records(reader, decoded, filename), start=1):
-        cells: dict[int, Cell] = {i: _unguarded(value) for i, value in enumerate(record) if value.strip()}
+        cells: dict[int, Cell] = {
+            i: text_or_fault(_unguarded(value)) for i, value in enumerate(record) if value.strip()
+        }
+        _check_width(cells, number, filename)
         if cells or fault:
-            rows.append(RawRow(number, cells, fault=fault or _width_fault(record)))
+            rows.append(RawRow(number, cells, fault=fault))
         _check_row_count(rows, filename)
     return RawTable(filename, tuple(rows))
 
@@ -50,14 +54,16 @@ def read_jsonl(content: bytes, filename: str) -> RawTable:
             continue
         fault = decoded.bad_lines.get(number, "")
         value = None if fault else _json(line)
-        if isinstance(value, dict):
-            rows.append(RawRow(number, dict(_json_cells(value, keys))))
-        else:
+        if not isinstance(value, dict):
             rows.append(RawRow(number, {}, fault=fault or "该行不是一个 JSON 对象。"))
+        elif (longest := max(map(len, value), default=0)) > MAX_KEY_CHARACTERS:
+            rows.append(RawRow(number, {}, fault=f"有一个键有 {longest} 个字，最多 {MAX_KEY_CHARACTERS} 个。"))
+        else:
+            rows.append(RawRow(number, dict(_json_cells(value, keys))))
         _check_row_count(rows, filename)
-    if len(keys) > MAX_COLUMNS:
-        raise FileRefused(f"“{filename}”有 {len(keys)} 种键，最多 {MAX_COLUMNS} 种。")
-    return RawTable(filename, tuple(rows), keys=tuple(keys))
+        if len(keys) > MAX_COLUMNS:
+            raise FileRefused(f"“{filename}”到第 {number} 行已有 {len(keys)} 种键，最多 {MAX_COLUMNS} 种。")
+    return RawTable(filename, tuple(rows), keys=tuple(map(visible, keys)))
 
 
 def guarded(text: str) -> str:
@@ -92,8 +98,10 @@ def _records(reader: Iterator[list[str]], decoded: DecodedText, filename: str) -
         yield record, "".join(faults[:1])
 
 
-def _width_fault(record: list[str]) -> str:
-    return f"该行有 {len(record)} 列，最多 {MAX_COLUMNS} 列。" if len(record) > MAX_COLUMNS else ""
+def _check_width(cells: Mapping[int, Cell], number: int, filename: str) -> None:
+    last = max(cells, default=-1)
+    if last >= MAX_COLUMNS:
+        raise FileRefused(f"“{filename}”第 {number} 行的内容一直到第 {last + 1} 列，最多 {MAX_COLUMNS} 列。")
 
 
 def _check_row_count(rows: list[RawRow], filename: str) -> None:
@@ -112,13 +120,23 @@ def _json(line: str) -> object:
 def _json_cells(value: dict[str, object], keys: dict[str, int]) -> Iterator[tuple[int, Cell]]:
     for key, item in value.items():
         column = keys.setdefault(key, len(keys))
-        if isinstance(item, list):
-            if item:
-                yield column, tuple(item)
+        if item is None or item == []:
+            yield column, ""
+        elif isinstance(item, list):
+            yield column, _json_list(item)
         elif isinstance(item, dict):
             yield column, Fault(FaultKind.UNREADABLE, f"键“{key}”的值应为文字，不能是对象。")
-        elif item is not None and str(item).strip():
-            yield column, str(item).replace("\r\n", "\n").replace("\r", "\n")
+        else:
+            yield column, text_or_fault(str(item).replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _json_list(items: list[object]) -> Cell:
+    """A list of texts or of flat objects, unless it holds more than a cell may."""
+    parts = [part for item in items for part in (item.values() if isinstance(item, dict) else (item,))]
+    if any(isinstance(part, list | dict) for part in parts):
+        return Fault(FaultKind.UNREADABLE, "列表中还有列表或对象，层次过多。")
+    read = text_or_fault("\n".join(str(part) for part in parts))
+    return read if isinstance(read, Fault) else tuple(items)
 
 
 def _delimiter(text: str) -> str:

@@ -1,11 +1,13 @@
 """What an entry's content must satisfy before it may enter the base, whoever brings it: editor or file."""
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
-from models.values import EntryContent, EntryField
+from kb_admin import codes
+from models.values import EARLIEST, KEYWORD_SEPARATORS, LATEST, EntryContent, EntryField
+from models.wording import unreadable, visible
 
 MAX_PHRASING = 500
 MAX_KEYWORD = 64
@@ -23,8 +25,8 @@ MAX_KEYWORDS = 50
 MAX_BASES = 30
 MAX_ATTACHMENTS = 9_999
 
-KEYWORD_SEPARATORS = re.compile(r"[\n,，;；、|]")
-SYSTEM_CODE = re.compile(r"ZD-\d{6}")
+CODE = re.compile(r"[0-9A-Za-z\u4e00-\u9fff][0-9A-Za-z\u4e00-\u9fff._-]*")
+"""A code stands in addresses (/entries/…), where "/", "?" and ".." mean something else."""
 
 
 @dataclass(frozen=True)
@@ -36,23 +38,33 @@ class Fault:
 
 
 def content_faults(content: EntryContent) -> tuple[Fault, ...]:
-    """All faults of a content, in the order of its parts; empty when it may enter the base."""
-    return (
-        *_phrasing_faults(content),
-        *_text_faults(content),
-        *_keyword_faults(content.keywords),
-        *_category_faults(content.category),
-        *_basis_faults(content),
-        *_validity_faults(content),
-        *_line(EntryField.INFO_TYPE, content.info_type, MAX_INFO_TYPE),
+    """The first fault of each part of a content, in their order; empty when it may enter the base."""
+    found = chain(
+        _phrasing_faults(content),
+        _text_faults(content),
+        _keyword_faults(content.keywords),
+        _category_faults(content.category),
+        _basis_faults(content),
+        _validity_faults(content),
+        _line(EntryField.INFO_TYPE, content.info_type, MAX_INFO_TYPE),
     )
+    first: dict[EntryField, Fault] = {}
+    for fault in found:
+        first.setdefault(fault.field, fault)
+    return tuple(first.values())
 
 
 def code_faults(code: str) -> tuple[Fault, ...]:
     """Faults of a code that a file gives; the empty code asks the system for one."""
+    if not code:
+        return ()
     faults = list(_line(EntryField.CODE, code, MAX_CODE))
-    if code.startswith("ZD-") and not SYSTEM_CODE.fullmatch(code):
-        faults.append(Fault(EntryField.CODE, "ZD- 开头的编号由系统产生，应为 ZD- 加六位数字。"))
+    if not faults and not CODE.fullmatch(code):
+        reason = f"编号“{_short(code)}”只能由汉字、字母、数字和 - _ . 组成，并以汉字、字母或数字开头。"
+        faults.append(Fault(EntryField.CODE, reason))
+    if code.upper().startswith(codes.PREFIX) and codes.number_of(code) is None:
+        reason = f"{codes.PREFIX} 开头的编号由系统产生，应为 {codes.PREFIX} 加六位数字。"
+        faults.append(Fault(EntryField.CODE, reason))
     return tuple(faults)
 
 
@@ -62,6 +74,7 @@ def _phrasing_faults(content: EntryContent) -> Iterator[Fault]:
     yield from _line(EntryField.QUESTION, content.question, MAX_PHRASING)
     if len(content.similar) > MAX_SIMILAR:
         yield Fault(EntryField.SIMILAR, f"相似问法有 {len(content.similar)} 条，最多 {MAX_SIMILAR} 条。")
+        return
     seen = {content.question}
     for phrasing in content.similar:
         if not phrasing:
@@ -83,6 +96,7 @@ def _text_faults(content: EntryContent) -> Iterator[Fault]:
 def _keyword_faults(keywords: Sequence[str]) -> Iterator[Fault]:
     if len(keywords) > MAX_KEYWORDS:
         yield Fault(EntryField.KEYWORDS, f"关键字有 {len(keywords)} 个，最多 {MAX_KEYWORDS} 个。")
+        return
     for keyword in keywords:
         if not keyword:
             yield Fault(EntryField.KEYWORDS, "有一个关键字是空的。")
@@ -102,6 +116,7 @@ def _category_faults(path: str) -> Iterator[Fault]:
 def _basis_faults(content: EntryContent) -> Iterator[Fault]:
     if len(content.bases) > MAX_BASES:
         yield Fault(EntryField.BASIS, f"依据有 {len(content.bases)} 件，最多 {MAX_BASES} 件。")
+        return
     for basis in content.bases:
         if not basis.document:
             yield Fault(EntryField.BASIS, "依据缺少文件名称。")
@@ -113,6 +128,9 @@ def _basis_faults(content: EntryContent) -> Iterator[Fault]:
 
 
 def _validity_faults(content: EntryContent) -> Iterator[Fault]:
+    for field, moment in ((EntryField.VALID_FROM, content.valid_from), (EntryField.VALID_TO, content.valid_to)):
+        if moment is not None and not EARLIEST <= moment <= LATEST:
+            yield Fault(field, f"不在 {EARLIEST.year} 至 {LATEST.year - 1} 年之间；长期有效请留空。")
     if content.valid_from and content.valid_to and content.valid_from >= content.valid_to:
         yield Fault(EntryField.VALID_TO, "下架时间不晚于生效时间。")
 
@@ -140,16 +158,9 @@ def _joined(field: EntryField, lines: Sequence[str]) -> Iterator[Fault]:
 
 
 def _characters(field: EntryField, text: str) -> Iterator[Fault]:
-    """Control characters, broken surrogates and non-characters cannot be stored, shown or exported."""
-    bad = next((c for c in text if c not in "\n\t" and _is_unreadable(c)), None)
-    if bad is not None:
-        yield Fault(field, f"含有不可见的控制字符 U+{ord(bad):04X}，请删除后重新录入。")
-
-
-def _is_unreadable(character: str) -> bool:
-    if character.isprintable():
-        return False
-    return unicodedata.category(character) in ("Cc", "Cs") or character in "\ufffe\uffff"
+    bad = unreadable(text)
+    if bad:
+        yield Fault(field, f"含有无法显示的字符 U+{ord(bad):04X}，请删除后重新录入。")
 
 
 def _utf16_units(text: str) -> int:
@@ -157,5 +168,5 @@ def _utf16_units(text: str) -> int:
 
 
 def _short(text: str) -> str:
-    shown = " ".join(text.split())
+    shown = visible(" ".join(text.split()))
     return shown if len(shown) <= 20 else f"{shown[:20]}…"

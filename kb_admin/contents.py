@@ -1,6 +1,6 @@
 """What the base says now, read in few queries: for comparing with a file and for writing one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -8,12 +8,27 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from models.knowledge import Entry, Phrasing, Version
+from models.organisation import Unit
 from models.values import EntryContent, PhrasingKind, VersionStatus
 
 T = TypeVar("T")
 
 BATCH = 500
 """Values in one IN list; SQLite takes 32,766, PostgreSQL plans short lists faster."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A stored version as it was read. It is moved only while it still stands so."""
+
+    version_id: int
+    entry_id: int
+    number: int
+    status: VersionStatus
+
+    @classmethod
+    def of(cls, version: Version) -> "Standing":
+        return cls(version.id, version.entry_id, version.number, version.status)
 
 
 @dataclass(frozen=True)
@@ -24,10 +39,31 @@ class KnownEntry:
     code: str
     unit_id: int
     unit: str
-    latest_number: int
+    newest: Standing
     latest: EntryContent
-    live_version_id: int | None
+    live_standing: Standing | None
     live: EntryContent | None
+
+
+Asked = tuple[str, str]
+"""Name of a unit and a standard question: what identifies an entry where no code does."""
+
+
+@dataclass(frozen=True)
+class Footing:
+    """Where the rows of a file would touch the base: no contents, so it is quickly read again, to see if it moved."""
+
+    by_code: Mapping[str, int]
+    by_question: Mapping[Asked, Sequence[int]]
+    standings: Mapping[int, Sequence[Standing]]
+    """Of each of these entries the newest and the live version."""
+
+    def part(self, codes: Collection[str], asked: Collection[Asked]) -> "Footing":
+        """What would have been read for these alone."""
+        by_code = {code: self.by_code[code] for code in codes if code in self.by_code}
+        by_question = {key: self.by_question[key] for key in asked if key in self.by_question}
+        touched = _touched(by_code, by_question)
+        return Footing(by_code, by_question, {i: self.standings[i] for i in touched})
 
 
 def batches(items: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:
@@ -36,7 +72,7 @@ def batches(items: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def known_entries(session: Session, entry_ids: Sequence[int]) -> dict[int, KnownEntry]:
+def known_entries(session: Session, entry_ids: Collection[int]) -> dict[int, KnownEntry]:
     """The entries with these ids, by id."""
     found: dict[int, KnownEntry] = {}
     for ids in batches(sorted(set(entry_ids))):
@@ -48,7 +84,7 @@ def known_entries(session: Session, entry_ids: Sequence[int]) -> dict[int, Known
     return found
 
 
-def entry_ids_by_code(session: Session, codes: Sequence[str]) -> dict[str, int]:
+def entry_ids_by_code(session: Session, codes: Collection[str]) -> dict[str, int]:
     """Ids of the entries that have one of these codes."""
     return {
         code: entry_id
@@ -57,21 +93,39 @@ def entry_ids_by_code(session: Session, codes: Sequence[str]) -> dict[str, int]:
     }
 
 
-def entry_ids_by_question(session: Session, questions: Sequence[str]) -> dict[tuple[int, str], list[int]]:
-    """Entries whose newest or live version has one of these standard questions, by unit id and question."""
-    found: dict[tuple[int, str], list[int]] = {}
-    for some in batches(sorted(set(questions))):
+def entry_ids_by_question(session: Session, asked: Collection[Asked]) -> dict[Asked, list[int]]:
+    """Entries whose newest or live version has the standard question of that unit."""
+    found: dict[Asked, list[int]] = {}
+    for some in batches(sorted({question for _, question in asked})):
         query = (
-            select(Entry.unit_id, Phrasing.text, Entry.id)
+            select(Unit.name, Phrasing.text, Entry.id)
+            .join(Entry, Entry.unit_id == Unit.id)
             .join(Version, Version.entry_id == Entry.id)
             .join(Phrasing, Phrasing.version_id == Version.id)
             .where(Phrasing.kind == PhrasingKind.STANDARD, Phrasing.text.in_(some), _is_newest_or_live())
             .distinct()
             .order_by(Entry.id)
         )
-        for unit_id, question, entry_id in session.execute(query):
-            found.setdefault((unit_id, question), []).append(entry_id)
+        for unit, question, entry_id in session.execute(query):
+            if (unit, question) in asked:
+                found.setdefault((unit, question), []).append(entry_id)
     return found
+
+
+def read_footing(session: Session, codes: Collection[str], asked: Collection[Asked]) -> Footing:
+    """How the base stands now for entries with these codes, and those of these units with these questions."""
+    by_code = entry_ids_by_code(session, codes)
+    by_question = entry_ids_by_question(session, asked)
+    standings: dict[int, list[Standing]] = {}
+    for ids in batches(sorted(_touched(by_code, by_question))):
+        query = select(Version.id, Version.entry_id, Version.number, Version.status).order_by(Version.number)
+        for row in session.execute(query.where(_is_newest_or_live(), Version.entry_id.in_(ids))).tuples():
+            standings.setdefault(row[1], []).append(Standing(*row))
+    return Footing(by_code, by_question, standings)
+
+
+def _touched(by_code: Mapping[str, int], by_question: Mapping[Asked, Sequence[int]]) -> set[int]:
+    return {*by_code.values(), *(entry_id for ids in by_question.values() for entry_id in ids)}
 
 
 def _is_newest_or_live() -> ColumnElement[bool]:
@@ -89,8 +143,8 @@ def _known(versions: Sequence[Version]) -> KnownEntry:
         code=newest.entry.code,
         unit_id=newest.entry.unit_id,
         unit=newest.entry.unit.name,
-        latest_number=newest.number,
+        newest=Standing.of(newest),
         latest=newest.content(),
-        live_version_id=live.id if live else None,
+        live_standing=Standing.of(live) if live else None,
         live=live.content() if live else None,
     )

@@ -1,6 +1,6 @@
 """What people say of an answer, and the questions that nobody could answer."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -9,13 +9,16 @@ from sqlalchemy.orm import Session
 from kb_admin.permissions import Action, grants_of, require
 from kb_admin.wording import readable
 from models.base import Base
-from models.errors import Invalid, NotFound
+from models.errors import Conflict, Invalid, NotFound
 from models.organisation import Person
 from models.usage import Gap, Question, ShownAnswer, Verdict
 from models.values import FaultReason, Judgement
 
 LONGEST_WORDS = 2000
 """Characters of a note or of a caller's words: a page, more than anybody types during a call."""
+
+TIME_TO_TAKE_BACK = timedelta(minutes=1)
+"""A slip of the hand is noticed at once; later the office may have begun to work on the gap."""
 
 
 def judge(
@@ -70,6 +73,20 @@ def record_gap(session: Session, *, question_id: int | None, text: str, note: st
         .returning(Gap)
     )
     return session.scalars(write, execution_options={"populate_existing": True}).one()
+
+
+def take_back_gap(session: Session, *, question_id: int, actor: Person, now: datetime) -> Question:
+    """Delete the gap that the actor has just recorded for the question. Raises Conflict when it is too late."""
+    require(grants_of(actor), Action.RECORD_GAP)
+    question = _own_question(session, question_id, actor)
+    gap = session.scalar(select(Gap).where(Gap.question_id == question_id, Gap.person_id == actor.id))
+    if gap is None:
+        raise NotFound("这个问题没有记为知识缺失，或已经撤回。")
+    if now - gap.at > TIME_TO_TAKE_BACK:
+        raise Conflict("记录已超过一分钟，不能撤回。确实记错时请告诉市热线办。")
+    session.delete(gap)
+    session.flush()
+    return question
 
 
 def _own_question(session: Session, question_id: int, actor: Person) -> Question:

@@ -1,20 +1,21 @@
 """From the rows of a file to entries: first a plan that changes nothing; then the change, as planned."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from kb_admin import permissions
-from kb_admin.arrivals import Arrival, bring_in
+from kb_admin import arrivals, codes, lifecycle, permissions
+from kb_admin.arrivals import Arrival
 from kb_admin.content_rules import code_faults, content_faults
-from kb_admin.contents import KnownEntry, entry_ids_by_code, entry_ids_by_question, known_entries
+from kb_admin.contents import Asked, Footing, KnownEntry, Standing, known_entries, read_footing
 from kb_admin.permissions import Action, Grant, grants_of
-from models.errors import Invalid, Problem
+from models.errors import Conflict, Invalid, Problem
 from models.organisation import Person, Region, Unit
 from models.values import CandidateRow, EntryContent, EntryField, VersionStatus
+from models.wording import visible
 
 PARTS = {
     "question": EntryField.QUESTION,
@@ -34,6 +35,11 @@ PARTS = {
 """Each part of EntryContent under the name that people know it by."""
 
 
+S = VersionStatus
+PENDING = frozenset({S.DRAFT, S.SUBMITTED, S.CHECKED})
+"""On the way to being live; what is neither that nor live was taken off: 已下架, 已到期, 已失效."""
+
+
 @dataclass(frozen=True)
 class NewRow:
     row: CandidateRow
@@ -46,6 +52,8 @@ class ChangedRow:
     row: CandidateRow
     entry_id: int
     code: str
+    number: int
+    """Of the version that the row becomes."""
     parts: tuple[EntryField, ...]
     """What differs, in the order of a file's columns."""
 
@@ -55,19 +63,23 @@ class UnchangedRow:
     row: CandidateRow
     code: str
     """Code of the entry that says the same; empty when an earlier row of the file does."""
+    standing: Standing | None = None
+    """The version that says the same: the live one, else the newest."""
     same_as: str = ""
     """The earlier row, in words."""
 
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """What an import would do. Every row read stands in exactly one of the four groups."""
+    """What an import would do. Every row read stands in exactly one of the four groups, in the order of the file."""
 
     new: tuple[NewRow, ...]
     changed: tuple[ChangedRow, ...]
     unchanged: tuple[UnchangedRow, ...]
     refused: tuple[Problem, ...]
     """All problems, in the order of the file; a row may have several."""
+    footing: Footing
+    """How the base stood where the rows touch it."""
 
     @property
     def refused_rows(self) -> int:
@@ -77,6 +89,17 @@ class ImportPlan:
     @property
     def row_count(self) -> int:
         return len(self.new) + len(self.changed) + len(self.unchanged) + self.refused_rows
+
+    @property
+    def pending(self) -> tuple[UnchangedRow, ...]:
+        """Of the unchanged: those whose wording is not live yet. An import that publishes makes it live."""
+        return tuple(row for row in self.unchanged if row.standing and row.standing.status in PENDING)
+
+    @property
+    def off(self) -> tuple[UnchangedRow, ...]:
+        """Of the unchanged: those whose entry was taken off. No import puts it back: it was taken off for a reason."""
+        answers = {*PENDING, S.PUBLISHED}
+        return tuple(row for row in self.unchanged if row.standing and row.standing.status not in answers)
 
 
 @dataclass(frozen=True)
@@ -89,6 +112,10 @@ class ImportReport:
     refused: int
     published: bool
     """False: the new versions wait for review."""
+    pending: int
+    """Of the unchanged: not live before; published with the others, or still waiting."""
+    off: int
+    """Of the unchanged: taken off before, and still so."""
 
 
 def plan_import(
@@ -101,12 +128,23 @@ def plan_import(
     """
     held = frozenset(grants)
     permissions.require(held, Action.IMPORT)
-    comparison = _Comparison(_Base.read(session, rows), held)
-    for row in rows:
-        comparison.place(row)
+    faults = _Faults.read(session, held)
+    found = [[_problem(row, field, reason) for field, reason in faults.of(row)] for row in rows]
+    sound = [row for row, faulty in zip(rows, found, strict=True) if not faulty]
+    footing = read_footing(session, *_keys(sound))
+    comparison = _Comparison(
+        footing, known_entries(session, footing.standings), takes_over_codes=not codes.has_given(session)
+    )
+    comparison.place(sound)
     order = {place: index for index, place in enumerate(_places(rows, problems))}
-    refused = sorted([*problems, *comparison.refused], key=lambda p: order[p.sheet, p.row])
-    return ImportPlan(tuple(comparison.new), tuple(comparison.changed), tuple(comparison.unchanged), tuple(refused))
+    refused = [*problems, *(problem for faulty in found for problem in faulty), *comparison.refused]
+    return ImportPlan(
+        tuple(sorted(comparison.new, key=lambda new: order[new.row.sheet, new.row.row])),
+        tuple(sorted(comparison.changed, key=lambda changed: order[changed.row.sheet, changed.row.row])),
+        tuple(sorted(comparison.unchanged, key=lambda same: order[same.row.sheet, same.row.row])),
+        tuple(sorted(refused, key=lambda p: order[p.sheet, p.row])),
+        footing,
+    )
 
 
 def apply_import(
@@ -118,95 +156,133 @@ def apply_import(
     actor: Person | None,
     now: datetime,
 ) -> ImportReport:
-    """Carry the plan out, in the transaction in which it was made; ``actor`` None is the system itself.
+    """Carry the plan out; ``actor`` None is the system itself.
 
-    Without ``publish`` the versions are submitted for review. Raises Invalid when ``all_or_nothing`` and a
-    row was refused, Forbidden when ``publish`` and the actor may not.
+    Without ``publish`` the versions are submitted for review. Imports take turns from here to the end of the
+    transaction, and what the plan rests on is looked at again then: Conflict when somebody changed it since the plan
+    was made. Raises Invalid when ``all_or_nothing`` and a row was refused, Forbidden when ``publish`` and the actor
+    may not.
     """
     if all_or_nothing and plan.refused:
         raise Invalid(f"有 {plan.refused_rows} 行不能导入，按“全部导入或不导入”的选择，没有导入任何一行。")
     if publish and actor is not None:
         permissions.require(grants_of(actor), Action.PUBLISH)
-    bring_in(
-        session,
-        [
-            *(Arrival(new.row.content, code=new.row.code) for new in plan.new),
-            *(Arrival(changed.row.content, entry_id=changed.entry_id) for changed in plan.changed),
-        ],
-        to=VersionStatus.PUBLISHED if publish else VersionStatus.SUBMITTED,
-        actor=actor,
-        now=now,
+    pending = plan.pending if publish else ()
+    coming = [
+        *(Arrival(new.row.content, code=new.row.code) for new in plan.new),
+        *(Arrival(c.row.content, entry_id=c.entry_id, number=c.number) for c in plan.changed),
+    ]
+    if coming or pending:
+        to = S.PUBLISHED if publish else S.SUBMITTED
+        prepared = arrivals.prepare(session, coming, to=to, actor=actor, now=now)
+        codes.take_turn(session)
+        written = [*(p.row for p in plan.new), *(p.row for p in plan.changed), *(p.row for p in pending)]
+        _check_footing(session, plan.footing, written)
+        arrivals.write(session, prepared, actor=actor, now=now)
+        _publish_waiting(session, [row.standing for row in pending if row.standing], actor=actor, now=now)
+    return ImportReport(
+        new=len(plan.new),
+        changed=len(plan.changed),
+        unchanged=len(plan.unchanged),
+        refused=plan.refused_rows,
+        published=publish,
+        pending=len(plan.pending),
+        off=len(plan.off),
     )
-    return ImportReport(len(plan.new), len(plan.changed), len(plan.unchanged), plan.refused_rows, publish)
+
+
+def _check_footing(session: Session, before: Footing, rows: Sequence[CandidateRow]) -> None:
+    keys = _keys(rows)
+    if read_footing(session, *keys) != before.part(*keys):
+        raise Conflict("文件涉及的条目刚刚被其他人改动过，没有导入任何一行。请重新试算、核对后再导入。")
+
+
+def _publish_waiting(session: Session, waiting: Sequence[Standing], *, actor: Person | None, now: datetime) -> None:
+    drafts = [standing for standing in waiting if standing.status is S.DRAFT]
+    lifecycle.move_all(session, drafts, S.SUBMITTED, actor=actor, now=now)
+    handed_in = [replace(standing, status=S.SUBMITTED) for standing in drafts]
+    others = [standing for standing in waiting if standing.status is not S.DRAFT]
+    lifecycle.publish_all(session, [*handed_in, *others], actor=actor, now=now)
+
+
+def _keys(rows: Iterable[CandidateRow]) -> tuple[set[str], set[Asked]]:
+    """By what the rows may be known to the base."""
+    listed = list(rows)
+    return {row.code for row in listed if row.code}, {_asked(row) for row in listed}
+
+
+def _asked(row: CandidateRow) -> Asked:
+    return row.content.unit, row.content.question
 
 
 @dataclass(frozen=True)
-class _Base:
-    """What of the base the rows of one file can touch."""
+class _Faults:
+    """What is wrong with a row by itself, before the base is asked about it."""
 
-    units: dict[str, int]
+    units: Mapping[str, int]
     regions: frozenset[str]
-    by_code: dict[str, int]
-    by_question: dict[tuple[int, str], list[int]]
-    entries: dict[int, KnownEntry]
+    grants: frozenset[Grant]
 
     @classmethod
-    def read(cls, session: Session, rows: Sequence[CandidateRow]) -> "_Base":
-        by_code = entry_ids_by_code(session, [row.code for row in rows if row.code])
-        by_question = entry_ids_by_question(session, [row.content.question for row in rows])
-        touched = [*by_code.values(), *(entry_id for ids in by_question.values() for entry_id in ids)]
-        return cls(
-            units={name: unit_id for unit_id, name in session.execute(select(Unit.id, Unit.name))},
-            regions=frozenset(session.scalars(select(Region.name))),
-            by_code=by_code,
-            by_question=by_question,
-            entries=known_entries(session, touched),
-        )
+    def read(cls, session: Session, grants: frozenset[Grant]) -> "_Faults":
+        units = {name: unit_id for unit_id, name in session.execute(select(Unit.id, Unit.name))}
+        return cls(units, frozenset(session.scalars(select(Region.name))), grants)
 
-    def namesakes(self, row: CandidateRow) -> list[KnownEntry]:
-        """Entries of the row's unit that ask the row's question."""
-        unit_id = self.units.get(row.content.unit, 0)
-        return [self.entries[i] for i in self.by_question.get((unit_id, row.content.question), ())]
+    def of(self, row: CandidateRow) -> Iterator[tuple[EntryField, str]]:
+        for fault in (*code_faults(row.code), *content_faults(row.content)):
+            yield fault.field, fault.reason
+        unit, region = row.content.unit, row.content.region
+        if not unit:
+            yield EntryField.UNIT, "缺少责任单位，导入时也没有指定默认单位。"
+        elif unit not in self.units:
+            yield EntryField.UNIT, f"没有名为“{visible(unit)}”的承办单位，请改用已有单位的全称。"
+        elif not permissions.may(self.grants, Action.IMPORT, unit_id=self.units[unit]):
+            yield EntryField.UNIT, f"您不能导入“{unit}”的条目：信息采编员限本单位，其他单位的由市热线办导入。"
+        if not region:
+            yield EntryField.REGION, "缺少适用区域，导入时也没有指定默认区域。"
+        elif region not in self.regions:
+            yield EntryField.REGION, f"没有名为“{visible(region)}”的区域。"
 
 
 class _Comparison:
-    """Puts one row after the other into its group; remembers the rows before, to find repetitions."""
+    """Puts the rows into their groups; remembers those accepted, to find repetitions."""
 
-    def __init__(self, base: _Base, grants: frozenset[Grant]) -> None:
-        self.base = base
-        self.grants = grants
+    def __init__(self, footing: Footing, entries: Mapping[int, KnownEntry], *, takes_over_codes: bool) -> None:
+        self.footing = footing
+        self.entries = entries
+        self.takes_over_codes = takes_over_codes
         self.new: list[NewRow] = []
         self.changed: list[ChangedRow] = []
         self.unchanged: list[UnchangedRow] = []
         self.refused: list[Problem] = []
         self.by_code: dict[str, CandidateRow] = {}
-        self.by_question: dict[tuple[str, str], CandidateRow] = {}
+        self.by_question: dict[Asked, CandidateRow] = {}
         self.changed_entries: dict[int, CandidateRow] = {}
 
-    def place(self, row: CandidateRow) -> None:
-        faults = [*self._faults(row)]
-        if faults:
-            self.refused += [_problem(row, field, reason) for field, reason in faults]
-            return
-        self._compare(row)
-        self.by_question.setdefault((row.content.unit, row.content.question), row)
-        if row.code:
-            self.by_code.setdefault(row.code, row)
+    def place(self, rows: Sequence[CandidateRow]) -> None:
+        """Rows that name an entry by its code go first, wherever they stand: they say what becomes of the entry that
+        another row may only resemble."""
+        named = [row for row in rows if row.code in self.footing.by_code]
+        others = [row for row in rows if row.code not in self.footing.by_code]
+        for row in (*named, *others):
+            if row.code in self.by_code:
+                self._repeated(row, self.by_code[row.code])
+            elif row.code in self.footing.by_code:
+                self._update(row, self.entries[self.footing.by_code[row.code]])
+            else:
+                self._compare(row)
 
     def _compare(self, row: CandidateRow) -> None:
-        """Against the rows before it, then against the base."""
-        if row.code and row.code in self.by_code:
-            return self._repeated(row, self.by_code[row.code])
-        known = self.base.by_code.get(row.code)
-        if known is not None:
-            return self._update(row, self.base.entries[known])
-        twin = next((entry for entry in self.base.namesakes(row) if _says(entry, row)), None)
-        if twin is not None:
-            return self.unchanged.append(UnchangedRow(row, twin.code))
-        earlier = self.by_question.get((row.content.unit, row.content.question))
-        if earlier is not None:
-            return self._repeated(row, earlier)
-        return self._unknown_code(row)
+        """The row names no entry of the base: its unit and question decide."""
+        free = [entry for entry in self._namesakes(row) if entry.entry_id not in self.changed_entries]
+        twin = next((entry for entry in free if _says(entry, row)), None)
+        earlier = self.by_question.get(_asked(row))
+        if twin is not None and not (earlier and earlier.content == row.content):
+            self._same(row, twin)
+        elif earlier is not None:
+            self._repeated(row, earlier)
+        else:
+            self._unknown_code(row, free)
 
     def _update(self, row: CandidateRow, entry: KnownEntry) -> None:
         """The row speaks of this entry."""
@@ -214,31 +290,46 @@ class _Comparison:
             reason = f"编号“{row.code or entry.code}”已由其他单位的条目使用，条目不能改换单位。"
             self._refuse(row, EntryField.CODE, reason)
         elif _says(entry, row):
-            self.unchanged.append(UnchangedRow(row, entry.code))
-        elif entry.entry_id in self.changed_entries:
-            place = _place(self.changed_entries[entry.entry_id])
-            self._refuse(row, EntryField.CODE, f"与{place}修改的是同一条目（编号 {entry.code}）。")
+            self._same(row, entry)
         elif row.content.question != entry.latest.question and self._taken(row, entry):
             self._refuse(row, EntryField.QUESTION, "本单位已有另一条目或文件中另一行使用这一标准问。")
         else:
             self.changed_entries[entry.entry_id] = row
             parts = _differences(entry.latest, row.content)
-            self.changed.append(ChangedRow(row, entry.entry_id, entry.code, parts))
+            self.changed.append(ChangedRow(row, entry.entry_id, entry.code, entry.newest.number + 1, parts))
+            self._accept(row)
 
-    def _unknown_code(self, row: CandidateRow) -> None:
-        """The row has no code, or one that the base does not know: its unit and question decide."""
-        namesakes = self.base.namesakes(row)
-        codes = "、".join(entry.code for entry in namesakes)
-        if not namesakes:
-            self.new.append(NewRow(row))
-        elif row.code:
-            reason = f"本单位已有同一标准问的条目，编号 {codes}；要更新它请填写这个编号。"
+    def _unknown_code(self, row: CandidateRow, free: Sequence[KnownEntry]) -> None:
+        """``free`` are the row's namesakes of which no other row of the file speaks."""
+        namesakes = self._namesakes(row)
+        listed = "、".join(entry.code for entry in namesakes)
+        if row.code and namesakes:
+            reason = f"本单位已有同一标准问的条目，编号 {listed}；要更新它请填写这个编号。"
             self._refuse(row, EntryField.QUESTION, reason)
-        elif len(namesakes) > 1:
-            reason = f"本单位有多个条目同为这一标准问（{codes}），请填写编号以指明是哪一条。"
+        elif not namesakes:
+            self._add(row)
+        elif len(free) > 1:
+            reason = f"本单位有多个条目同为这一标准问（{listed}），请填写编号以指明是哪一条。"
+            self._refuse(row, EntryField.CODE, reason)
+        elif free:
+            self._update(row, free[0])
+        else:
+            taken = namesakes[0]
+            place = _place(self.changed_entries[taken.entry_id])
+            self._refuse(row, EntryField.CODE, f"与{place}修改的是同一条目（编号 {taken.code}）。")
+
+    def _add(self, row: CandidateRow) -> None:
+        if codes.number_of(row.code) is not None and not self.takes_over_codes:
+            reason = f"编号“{row.code}”不是本库给出的。新条目请留空，由系统编号；要更新条目请核对编号。"
             self._refuse(row, EntryField.CODE, reason)
         else:
-            self._update(row, namesakes[0])
+            self.new.append(NewRow(row))
+            self._accept(row)
+
+    def _same(self, row: CandidateRow, entry: KnownEntry) -> None:
+        standing = entry.live_standing if entry.live == row.content else entry.newest
+        self.unchanged.append(UnchangedRow(row, entry.code, standing))
+        self._accept(row)
 
     def _repeated(self, row: CandidateRow, earlier: CandidateRow) -> None:
         if earlier.content == row.content:
@@ -250,32 +341,22 @@ class _Comparison:
             reason = f"与{_place(earlier)}是同一单位的同一标准问，但{differs}不同。请合并为一条，或改写标准问。"
             self._refuse(row, EntryField.QUESTION, reason)
 
+    def _namesakes(self, row: CandidateRow) -> list[KnownEntry]:
+        """Entries of the row's unit that ask the row's question."""
+        return [self.entries[i] for i in self.footing.by_question.get(_asked(row), ())]
+
     def _taken(self, row: CandidateRow, entry: KnownEntry) -> bool:
         """Whether the question that the entry would get belongs to another entry or row."""
-        others = [other for other in self.base.namesakes(row) if other.entry_id != entry.entry_id]
-        return bool(others) or (row.content.unit, row.content.question) in self.by_question
+        others = [other for other in self._namesakes(row) if other.entry_id != entry.entry_id]
+        return bool(others) or _asked(row) in self.by_question
+
+    def _accept(self, row: CandidateRow) -> None:
+        self.by_question.setdefault(_asked(row), row)
+        if row.code:
+            self.by_code.setdefault(row.code, row)
 
     def _refuse(self, row: CandidateRow, field: EntryField, reason: str) -> None:
         self.refused.append(_problem(row, field, reason))
-
-    def _faults(self, row: CandidateRow) -> Iterator[tuple[EntryField, str]]:
-        """What is wrong with the row by itself."""
-        for fault in (*code_faults(row.code), *content_faults(row.content)):
-            yield fault.field, fault.reason
-        content, units = row.content, self.base.units
-        if not content.unit:
-            yield EntryField.UNIT, "缺少责任单位，导入时也没有指定默认单位。"
-        elif content.unit not in units:
-            yield EntryField.UNIT, f"没有名为“{content.unit}”的承办单位，请改用已有单位的全称。"
-        elif not permissions.may(self.grants, Action.IMPORT, unit_id=units[content.unit]):
-            yield (
-                EntryField.UNIT,
-                f"您不能导入“{content.unit}”的条目：信息采编员限本单位，其他单位的由市热线办导入。",
-            )
-        if not content.region:
-            yield EntryField.REGION, "缺少适用区域，导入时也没有指定默认区域。"
-        elif content.region not in self.base.regions:
-            yield EntryField.REGION, f"没有名为“{content.region}”的区域。"
 
 
 def _says(entry: KnownEntry, row: CandidateRow) -> bool:

@@ -1,16 +1,19 @@
-"""The life of a version: one table of allowed moves, one ``move()``, and the actions people take through it."""
+"""The life of a version: one table of allowed moves, one writer of status, and the actions people take through it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from kb_admin.contents import batches
+from kb_admin import codes
+from kb_admin.contents import Standing, batches
+from kb_admin.organisation import region_named, unit_named
 from models.errors import Conflict, Invalid
 from models.knowledge import Basis, Category, ChangeLog, Entry, Keyword, Phrasing, Transition, Version
-from models.organisation import Person, Region, Unit
+from models.organisation import Person, Unit
 from models.values import EntryContent, PhrasingKind, VersionStatus
 
 S = VersionStatus
@@ -24,6 +27,7 @@ MOVES: dict[VersionStatus, frozenset[VersionStatus]] = {
     S.INVALID: frozenset(),
     S.WITHDRAWN: frozenset({S.PUBLISHED}),
 }
+MOVED_MEANWHILE = "该条目刚刚被其他人处理过，请刷新后再看。"
 CHANGE_LOG_LOCK = 0x5A48_4C47
 """Key of PostgreSQL's advisory lock: writers of the log take turns, so that ``seq`` is also the order of commits."""
 
@@ -32,8 +36,10 @@ def create_entry(
     session: Session, content: EntryContent, *, code: str = "", actor: Person | None, now: datetime
 ) -> Version:
     """A new entry whose first version is a draft. Without ``code`` the system gives one (清远 art. 4(2)3)."""
-    unit = _unit(session, content.unit)
-    entry = Entry(code=code or system_code(next_code_number(session)), unit=unit, created_at=now)
+    unit = unit_named(session, content.unit)
+    if code:
+        codes.take_over(session, [code])
+    entry = Entry(code=code or codes.give(session, 1)[0], unit=unit, created_at=now)
     session.add(entry)
     return add_version(session, entry, content, actor=actor, now=now)
 
@@ -44,7 +50,7 @@ def add_version(
     """A new draft beside whatever is live; the live version answers until the new one is published."""
     if content.unit != entry.unit.name:
         raise Invalid(f"条目 {entry.code} 属于“{entry.unit.name}”，不能改为“{content.unit}”。")
-    region, category = _region(session, content.region), _category(session, entry.unit, content.category)
+    region, category = region_named(session, content.region), _category(session, entry.unit, content.category)
     last = session.scalar(select(func.max(Version.number)).where(Version.entry_id == entry.id)) or 0
     version = new_version(entry, content, number=last + 1, actor=actor, now=now)
     version.region, version.category = region, category
@@ -53,12 +59,26 @@ def add_version(
     return version
 
 
-def new_version(entry: Entry, content: EntryContent, *, number: int, actor: Person | None, now: datetime) -> Version:
-    """A draft with its first transition, not yet written, its region and category still to be set."""
+def new_version(
+    entry: Entry,
+    content: EntryContent,
+    *,
+    number: int,
+    through: Sequence[VersionStatus] = (),
+    actor: Person | None,
+    now: datetime,
+) -> Version:
+    """A draft, or what becomes of it ``through`` these moves; not yet written, region and category still to be set.
+
+    Nobody else can see it, so nothing can race; but it starts only where the table of moves leads.
+    """
+    path = (S.DRAFT, *through)
+    for before, to in pairwise(path):
+        _check_move(number, before, to)
     return Version(
         entry=entry,
         number=number,
-        status=S.DRAFT,
+        status=path[-1],
         spoken=content.spoken,
         answer=content.answer,
         valid_from=content.valid_from,
@@ -67,6 +87,7 @@ def new_version(entry: Entry, content: EntryContent, *, number: int, actor: Pers
         info_type=content.info_type,
         created_by=actor,
         created_at=now,
+        published_at=now if S.PUBLISHED in path else None,
         phrasings=[
             Phrasing(
                 kind=PhrasingKind.SIMILAR if position else PhrasingKind.STANDARD,
@@ -80,7 +101,10 @@ def new_version(entry: Entry, content: EntryContent, *, number: int, actor: Pers
             Basis(position=i, document=b.document, number=b.number, attachment_count=b.attachment_count)
             for i, b in enumerate(content.bases)
         ],
-        transitions=[Transition(to_status=S.DRAFT, actor=actor, at=now, reason="")],
+        transitions=[
+            Transition(from_status=before, to_status=to, actor=actor, at=now, reason="")
+            for before, to in pairwise((None, *path))
+        ],
     )
 
 
@@ -97,14 +121,21 @@ def send_back(session: Session, version: Version, reason: str, *, actor: Person 
 
 
 def publish(session: Session, version: Version, *, actor: Person | None, now: datetime) -> None:
-    """Make the version live in place of the one before it, and tell the followers."""
-    live = live_version(session, version.entry_id)
-    if live is not None and live.id != version.id:
-        move(session, live, S.SUPERSEDED, actor=actor, now=now, reason=f"由第 {version.number} 版替代")
-    version.published_at = now
-    session.flush()
-    move(session, version, S.PUBLISHED, actor=actor, now=now)
-    record_change(session, version.entry_id, now=now)
+    """Make the version live in place of the one before it, and tell the followers.
+
+    Raises Conflict when a later version is live already, or somebody else publishes another at the same moment.
+    """
+    publish_all(session, [Standing.of(version)], actor=actor, now=now)
+    session.refresh(version, ["status", "published_at"])
+
+
+def publish_all(session: Session, standings: Sequence[Standing], *, actor: Person | None, now: datetime) -> None:
+    """The same for one version of each of several entries."""
+    for standing in standings:
+        _check_move(standing.number, standing.status, S.PUBLISHED)
+    supersede(session, {s.entry_id: s.number for s in standings}, actor=actor, now=now)
+    move_all(session, standings, S.PUBLISHED, actor=actor, now=now)
+    record_changes(session, [s.entry_id for s in standings], now=now)
 
 
 def withdraw(session: Session, version: Version, reason: str, *, actor: Person | None, now: datetime) -> None:
@@ -113,6 +144,23 @@ def withdraw(session: Session, version: Version, reason: str, *, actor: Person |
         raise Invalid("下架时请写明原因。")
     move(session, version, S.WITHDRAWN, actor=actor, now=now, reason=reason)
     record_change(session, version.entry_id, now=now)
+
+
+def supersede(session: Session, successors: Mapping[int, int], *, actor: Person | None, now: datetime) -> None:
+    """Take the live versions of these entries off; ``successors`` maps an entry to its next version's number.
+
+    Raises Conflict when the live version is later than its successor, or somebody else moved it first.
+    """
+    query = select(Version.id, Version.entry_id, Version.number, Version.status).where(Version.status == S.PUBLISHED)
+    for entry_ids in batches(sorted(successors)):
+        found = [Standing(*row) for row in session.execute(query.where(Version.entry_id.in_(entry_ids))).tuples()]
+        live = [standing for standing in found if standing.number != successors[standing.entry_id]]
+        for standing in live:
+            number = successors[standing.entry_id]
+            if standing.number > number:
+                raise Conflict(f"已有更新的第 {standing.number} 版在用，不能再发布第 {number} 版。请刷新后再看。")
+        reasons = {s.version_id: f"由第 {successors[s.entry_id]} 版替代" for s in live}
+        move_all(session, live, S.SUPERSEDED, actor=actor, now=now, reasons=reasons)
 
 
 def move(
@@ -124,67 +172,64 @@ def move(
     now: datetime,
     reason: str = "",
 ) -> None:
-    """The only writer of status. Raises Conflict when the move is not allowed or somebody else moved first."""
-    before = version.status
-    if to not in MOVES[before]:
-        raise Conflict(f"第 {version.number} 版现为“{before.label}”，不能改为“{to.label}”。请刷新后再看。")
-    moved = session.execute(
-        update(Version)
-        .where(Version.id == version.id, Version.status == before)
-        .values(status=to)
-        .returning(Version.id)
-        .execution_options(synchronize_session=False)
-    ).scalar()
-    if moved is None:
-        raise Conflict("该条目刚刚被其他人处理过，请刷新后再看。")
-    session.add(Transition(version_id=version.id, from_status=before, to_status=to, actor=actor, at=now, reason=reason))
-    session.flush()
+    """``move_all`` for one version, which is then up to date."""
+    move_all(session, [Standing.of(version)], to, actor=actor, now=now, reasons={version.id: reason})
     session.refresh(version, ["status"])
 
 
-def walk(
-    version: Version, path: Iterable[VersionStatus], *, actor: Person | None, now: datetime, reason: str = ""
+def move_all(
+    session: Session,
+    standings: Sequence[Standing],
+    to: VersionStatus,
+    *,
+    actor: Person | None,
+    now: datetime,
+    reasons: Mapping[int, str] | None = None,
 ) -> None:
-    """The same moves for a version that is not yet written: nobody else can see it, so nothing can race."""
-    for to in path:
-        if to not in MOVES[version.status]:
-            raise Conflict(f"第 {version.number} 版现为“{version.status.label}”，不能改为“{to.label}”。")
-        version.transitions.append(
-            Transition(from_status=version.status, to_status=to, actor=actor, at=now, reason=reason)
-        )
-        version.status = to
-        if to is S.PUBLISHED:
-            version.published_at = now
+    """The only writer of the status of stored versions; ``reasons`` are by version id.
 
-
-def supersede(session: Session, successors: Mapping[int, int], *, actor: Person | None, now: datetime) -> None:
-    """Take the live versions of many entries off at once; ``successors`` maps an entry to its next version's number.
-
-    Raises Conflict when somebody else moved one of them first.
+    Raises Conflict when a move is not allowed or somebody else moved a version first; then the transaction is of no
+    more use.
     """
-    query = select(Version.id, Version.entry_id).where(Version.status == S.PUBLISHED)
-    change = update(Version).where(Version.status == S.PUBLISHED).values(status=S.SUPERSEDED)
-    for entry_ids in batches(sorted(successors)):
-        live = dict(session.execute(query.where(Version.entry_id.in_(entry_ids))).tuples().all())
-        if not live:
-            continue
-        moved = change.where(Version.id.in_(live)).returning(Version.id)
-        if len(session.execute(moved.execution_options(synchronize_session=False)).all()) < len(live):
-            raise Conflict("有条目刚刚被其他人处理过，请重新核对后再导入。")
-        session.execute(
-            insert(Transition),
-            [
-                {
-                    "version_id": version_id,
-                    "from_status": S.PUBLISHED,
-                    "to_status": S.SUPERSEDED,
-                    "actor_id": actor.id if actor else None,
-                    "at": now,
-                    "reason": f"由第 {successors[entry_id]} 版替代",
-                }
-                for version_id, entry_id in live.items()
-            ],
-        )
+    by_status: dict[VersionStatus, list[int]] = {}
+    for standing in standings:
+        _check_move(standing.number, standing.status, to)
+        by_status.setdefault(standing.status, []).append(standing.version_id)
+    for before, version_ids in by_status.items():
+        for ids in batches(sorted(version_ids)):
+            _move_where(session, ids, before, to, now)
+    if standings:
+        why = reasons or {}
+        common = {"to_status": to, "actor_id": actor.id if actor else None, "at": now}
+        rows = [
+            {**common, "version_id": s.version_id, "from_status": s.status, "reason": why.get(s.version_id, "")}
+            for s in standings
+        ]
+        session.execute(insert(Transition), rows)
+
+
+def _check_move(number: int, before: VersionStatus, to: VersionStatus) -> None:
+    if to not in MOVES[before]:
+        raise Conflict(f"第 {number} 版现为“{before.label}”，不能改为“{to.label}”。请刷新后再看。")
+
+
+def _move_where(
+    session: Session, version_ids: Sequence[int], before: VersionStatus, to: VersionStatus, now: datetime
+) -> None:
+    moment = {"published_at": now} if to is S.PUBLISHED else {}
+    change = (
+        update(Version)
+        .where(Version.id.in_(version_ids), Version.status == before)
+        .values(status=to, **moment)
+        .returning(Version.id)
+        .execution_options(synchronize_session="fetch")
+    )
+    try:
+        moved = session.scalars(change).all()
+    except IntegrityError as error:  # an entry has one live version: somebody else has just published another
+        raise Conflict(MOVED_MEANWHILE) from error
+    if len(moved) < len(version_ids):
+        raise Conflict(MOVED_MEANWHILE)
 
 
 def record_change(session: Session, entry_id: int, *, now: datetime) -> None:
@@ -205,20 +250,6 @@ def live_version(session: Session, entry_id: int) -> Version | None:
     return session.scalar(select(Version).where(Version.entry_id == entry_id, Version.status == S.PUBLISHED))
 
 
-def _unit(session: Session, name: str) -> Unit:
-    unit = session.scalar(select(Unit).where(Unit.name == name))
-    if unit is None:
-        raise Invalid(f"没有名为“{name}”的承办单位。请先由管理员建立，或改用已有单位的全称。")
-    return unit
-
-
-def _region(session: Session, name: str) -> Region:
-    region = session.scalar(select(Region).where(Region.name == name))
-    if region is None:
-        raise Invalid(f"没有名为“{name}”的区域。")
-    return region
-
-
 def _category(session: Session, unit: Unit, path: str) -> Category | None:
     if not path:
         return None
@@ -233,13 +264,3 @@ def _category(session: Session, unit: Unit, path: str) -> Category | None:
     except IntegrityError:  # somebody else has just made the same
         return session.scalars(wanted).one()
     return category
-
-
-def next_code_number(session: Session) -> int:
-    """Codes count up over the whole base: ZD-000001. The unique constraint settles a race."""
-    last = session.scalar(select(func.max(Entry.code)).where(Entry.code.like("ZD-______")))
-    return int(last[3:]) + 1 if last else 1
-
-
-def system_code(number: int) -> str:
-    return f"ZD-{number:06d}"

@@ -32,13 +32,29 @@ def establish(session: Session, organisation: OrganisationDefinition, *, passwor
     )
 
 
+def unit_named(session: Session, name: str) -> Unit:
+    """The unit with exactly this name. Raises Invalid."""
+    unit = session.scalar(select(Unit).where(Unit.name == name))
+    if unit is None:
+        raise Invalid(f"没有名为“{name}”的承办单位。请先由管理员建立，或改用已有单位的全称。")
+    return unit
+
+
+def region_named(session: Session, name: str) -> Region:
+    """The region with exactly this name. Raises Invalid."""
+    region = session.scalar(select(Region).where(Region.name == name))
+    if region is None:
+        raise Invalid(f"没有名为“{name}”的区域。请先由管理员建立，或改用已有区域的全称。")
+    return region
+
+
 def _establish_region(session: Session, definition: RegionDefinition) -> bool:
     region = session.scalar(select(Region).where(Region.name == definition.name))
     created = region is None
     if region is None:
         region = Region(name=definition.name)
     region.level = definition.level
-    region.parent_id = _region(session, definition.parent).id if definition.parent else None
+    region.parent_id = region_named(session, definition.parent).id if definition.parent else None
     session.add(region)
     session.flush()
     return created
@@ -50,9 +66,9 @@ def _establish_unit(session: Session, definition: UnitDefinition) -> bool:
     if unit is None:
         unit = Unit(name=definition.name)
     unit.level = definition.level
-    unit.region_id = _region(session, definition.region).id
+    unit.region_id = region_named(session, definition.region).id
     unit.phone = definition.phone
-    unit.counterpart_id = _unit(session, definition.counterpart).id if definition.counterpart else None
+    unit.counterpart_id = unit_named(session, definition.counterpart).id if definition.counterpart else None
     session.add(unit)
     session.flush()
     return created
@@ -65,24 +81,11 @@ def _establish_person(session: Session, definition: PersonDefinition, password_h
         person = Person(login=definition.login, name=definition.name, password_hash=password_hash)
     held = {(grant.role, grant.unit_id, grant.region_id) for grant in person.grants}
     for grant in definition.grants:
-        unit_id = _unit(session, grant.unit).id if grant.unit else None
-        region_id = _region(session, grant.region).id if grant.region else None
+        unit_id = unit_named(session, grant.unit).id if grant.unit else None
+        region_id = region_named(session, grant.region).id if grant.region else None
         if (grant.role, unit_id, region_id) not in held:
+            held.add((grant.role, unit_id, region_id))
             person.grants.append(RoleGrant(role=grant.role, unit_id=unit_id, region_id=region_id))
     session.add(person)
     session.flush()
     return created
-
-
-def _region(session: Session, name: str) -> Region:
-    region = session.scalar(select(Region).where(Region.name == name))
-    if region is None:
-        raise Invalid(f"没有名为“{name}”的区域，请先在定义中列出。")
-    return region
-
-
-def _unit(session: Session, name: str) -> Unit:
-    unit = session.scalar(select(Unit).where(Unit.name == name))
-    if unit is None:
-        raise Invalid(f"没有名为“{name}”的单位，请先在定义中列出。")
-    return unit

@@ -58,22 +58,59 @@ def grants_of(person: Person) -> frozenset[Grant]:
     return frozenset(Grant(g.role, g.unit_id, g.region_id) for g in person.grants)
 
 
-def may(grants: Iterable[Grant], action: Action, *, unit_id: int | None = None) -> bool:
-    """Whether one of the roles allows the action; a unit's role only for that unit's own entries.
+@dataclass(frozen=True)
+class Reach:
+    """Units to which a right extends: some of them, or all that there are."""
 
-    ``unit_id`` is the unit that owns the object, or None when the action is on no entry in particular.
+    everything: bool = False
+    unit_ids: frozenset[int] = frozenset()
+
+    def holds(self, unit_id: int) -> bool:
+        """Whether the right extends to that unit."""
+        return self.everything or unit_id in self.unit_ids
+
+
+def may(grants: Iterable[Grant], action: Action, *, unit_id: int | None = None, region_id: int | None = None) -> bool:
+    """Whether one of the roles by itself allows the action: a unit's role for that unit's entries, a county
+    office's for the entries of its county's units.
+
+    ``unit_id`` and ``region_id`` are the unit that owns the object and that unit's region; both None when the action
+    is on no entry in particular. Without the region, a county office's role reaches no unit.
     """
-    return any(
-        grant.role in WHO_MAY[action] and (grant.role not in UNIT_ROLES or unit_id in (None, grant.unit_id))
-        for grant in grants
-    )
+    return any(grant.role in WHO_MAY[action] and _reaches(grant, unit_id, region_id) for grant in grants)
 
 
-def require(grants: Iterable[Grant], action: Action, *, unit_id: int | None = None) -> None:
+def _reaches(grant: Grant, unit_id: int | None, region_id: int | None) -> bool:
+    if unit_id is None:
+        return True
+    if grant.role in UNIT_ROLES:
+        return grant.unit_id == unit_id
+    if grant.role is Role.COUNTY_OFFICE:
+        return region_id is not None and grant.region_id == region_id
+    return True
+
+
+def require(
+    grants: Iterable[Grant], action: Action, *, unit_id: int | None = None, region_id: int | None = None
+) -> None:
     """Raise Forbidden, naming the roles that may, unless the action is allowed."""
-    if not may(grants, action, unit_id=unit_id):
+    if not may(grants, action, unit_id=unit_id, region_id=region_id):
         roles = "、".join(role.label for role in Role if role in WHO_MAY[action])
         raise Forbidden(f"您的岗位不能进行此项操作。可以操作的岗位：{roles}（单位岗位限本单位条目）。")
+
+
+def readable_history(grants: Iterable[Grant], units: Iterable[Unit]) -> Reach:
+    """The units whose entries one reads whole: drafts, former versions, what is not in force, and every move.
+
+    Decided grant by grant: a role that sees an entry and another that reads other entries' history add up to nothing.
+    """
+    readers = [grant for grant in grants if grant.role in WHO_MAY[Action.READ_HISTORY]]
+    if any(grant.role not in UNIT_ROLES | {Role.COUNTY_OFFICE} for grant in readers):
+        return Reach(everything=True)
+    if not readers:
+        return Reach()
+    read = (u.id for u in units if may(readers, Action.READ_HISTORY, unit_id=u.id, region_id=u.region_id))
+    return Reach(unit_ids=frozenset(read))
 
 
 def viewer_of(grants: Iterable[Grant], units: Iterable[Unit]) -> Viewer:

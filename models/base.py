@@ -8,6 +8,8 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Enum, Integer, MetaData
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
+from models.values import EARLIEST, LATEST
+
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -21,7 +23,10 @@ Identity = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware UTC datetime. SQLite has no time zones, so the zone is taken off and put back here."""
+    """An aware UTC datetime between EARLIEST and LATEST; another one raises ValueError.
+
+    SQLite has no time zones, so the zone is taken off and put back here.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -31,6 +36,8 @@ class Moment(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"naive datetime {value!r}: times carry their zone")
+        if not EARLIEST <= value <= LATEST:
+            raise ValueError(f"{value!r} is not between {EARLIEST:%Y-%m-%d} and {LATEST:%Y-%m-%d}")
         moment = value.astimezone(UTC)
         return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
 

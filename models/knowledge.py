@@ -38,6 +38,26 @@ class Entry(Base):
     __table_args__ = (CheckConstraint("code <> ''", name="code_not_empty"),)
 
 
+class CodeNumbers(Base):
+    """How far the codes that the system gives (ZD-000001) have come. One row, made by the migration.
+
+    Whoever adds entries writes this row first, so that they take turns and no number is given twice.
+    """
+
+    __tablename__ = "code_numbers"
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=False)
+    last: Mapped[int] = mapped_column(Identity)
+    """The highest number in use."""
+    given: Mapped[bool]
+    """Whether this base has given one itself; until then it takes over those of another base's export."""
+
+    __table_args__ = (
+        CheckConstraint("id = 1", name="only_row"),
+        CheckConstraint("last >= 0", name="counts_from_zero"),
+    )
+
+
 class Version(Base):
     """One wording of an entry. Its content never changes after submission; a change is a new version."""
 

@@ -44,7 +44,10 @@ def differences(engine: Engine) -> Sequence[object]:
 
 
 def write_step(engine: Engine, message: str, revision: str) -> None:
-    """A new file under migrations/versions from what has changed in the models; its author then reads it."""
+    """A new file under migrations/versions from what has changed in the models since this up-to-date database.
+
+    For developers (CONTRIBUTING.md); its author then reads and mends it.
+    """
     with engine.connect() as connection:
         command.revision(_config(connection), message, autogenerate=True, rev_id=revision)
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, Identity, choice
@@ -59,6 +59,12 @@ class Person(Base):
     )
 
 
+def _once(*columns: str, where: str) -> Index:
+    """A grant stands once. A unique key over columns that may be null binds nobody: null never equals null."""
+    name = f"ix_role_grants_one_{columns[-1].removesuffix('_id')}"
+    return Index(name, *columns, unique=True, sqlite_where=text(where), postgresql_where=text(where))
+
+
 class RoleGrant(Base):
     """One role of one person: for a unit (editor, reviewer, leader), a county (its office), or the whole city."""
 
@@ -75,7 +81,9 @@ class RoleGrant(Base):
     region: Mapped[Region | None] = relationship(lazy="joined")
 
     __table_args__ = (
-        UniqueConstraint("person_id", "role", "unit_id", "region_id"),
+        _once("person_id", "role", "unit_id", where="unit_id IS NOT NULL"),
+        _once("person_id", "role", "region_id", where="region_id IS NOT NULL"),
+        _once("person_id", "role", where="unit_id IS NULL AND region_id IS NULL"),
         CheckConstraint(
             "(role IN ('editor', 'reviewer', 'unit_leader')) = (unit_id IS NOT NULL)", name="unit_roles_name_a_unit"
         ),
@@ -119,6 +127,8 @@ class FailedLogin(Base):
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     login: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str] = mapped_column(String(64), default="")
+    """Where it came from; empty where there is none."""
     at: Mapped[datetime]
 
     __table_args__ = (Index("ix_failed_logins_login_at", "login", "at"),)

@@ -1,7 +1,6 @@
 """Every mapped table, imported in one place, so that ``Base.metadata`` is whole."""
 
-from models import knowledge, organisation, usage
+from models import knowledge, organisation, usage  # noqa: F401 - importing them fills the metadata
 from models.base import Base
 
 METADATA = Base.metadata
-MODULES = (organisation, knowledge, usage)

@@ -1,9 +1,18 @@
 """Value types shared by every package: choices with their Chinese names, what an entry says, who is looking."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
+from zoneinfo import ZoneInfo
+
+CHINA = ZoneInfo("Asia/Shanghai")
+EARLIEST, LATEST = datetime(1949, 1, 1, tzinfo=CHINA), datetime(2200, 1, 1, tzinfo=CHINA)
+"""Moments that the base holds, both included. Beyond them are typing slips and what other programs write for "never";
+near the years 1 and 9999 no time zone can be applied, so a list that shows one such moment would fail whole."""
+KEYWORD_SEPARATORS = re.compile(r"[\n,，;；、|]")
+"""A keyword holds none of these; in a cell they stand between keywords."""
 
 
 class Choice(StrEnum):
@@ -152,6 +161,8 @@ class CandidateRow:
     content: EntryContent
     code: str = ""
     """Unique code; empty when the file has none, then unit and standard question identify the entry."""
+    given: frozenset[EntryField] = frozenset(EntryField)
+    """Fields that the file really has for this row, blank ones included; a known entry keeps the others as they are."""
 
 
 @dataclass(frozen=True)

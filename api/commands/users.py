@@ -4,15 +4,16 @@ import sys
 from typing import Annotated
 
 import typer
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.commands.console import base_session, person_named, say
-from api.security import LONGEST_LOGIN, hash_password
+from api.passwords import hash_password
+from api.security import LONGEST_LOGIN, set_password
 from api.settings import Settings
 from kb_admin.permissions import UNIT_ROLES
 from models.errors import Conflict, Invalid, NotFound
-from models.organisation import LoginSession, Person, Region, RoleGrant, Unit
+from models.organisation import Person, Region, RoleGrant, Unit
 from models.values import Role
 
 commands = typer.Typer(help="人员与岗位。", no_args_is_help=True)
@@ -47,11 +48,9 @@ def add(
 
 @commands.command("password")
 def password(login: Annotated[str, typer.Argument(help="登录名。")], password_stdin: FromInput = False) -> None:
-    """重设密码；该人员已登录的页面随即失效。"""
+    """重设密码；该人员已登录的页面随即失效，因输错密码而不能登录的随即可以登录。"""
     with base_session(Settings()) as session:
-        person = person_named(session, login)
-        person.password_hash = hash_password(ask_password(from_input=password_stdin))
-        session.execute(delete(LoginSession).where(LoginSession.person_id == person.id))
+        set_password(session, person_named(session, login), ask_password(from_input=password_stdin))
         session.commit()
     say(f"已重设 {login} 的密码。")
 

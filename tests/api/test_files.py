@@ -3,9 +3,10 @@
 import io
 import json
 from dataclasses import replace
+from datetime import date
 
 import pytest
-from openpyxl import load_workbook
+from openpyxl import Workbook, load_workbook
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
@@ -73,6 +74,24 @@ def test_a_wrong_guess_of_a_column_can_be_corrected(visit: Visit, people: Cast) 
     assert (reply.status_code, "标准问" in reply.json()["error"]["message"]) == (422, True)
 
 
+def test_the_header_row_can_be_said(visit: Visit, people: Cast) -> None:
+    rows = ("事项,怎么说,单位", *(f"社保卡丢了怎么办{n},到窗口补领,{LOST_CARD.unit}" for n in "12"))
+    content = "\n".join(rows).encode()
+    office = visit(people.office)
+    columns = ["A=question", "B=answer", "C=unit"]
+    guessed = _import(office, content, name="a.csv", mapping=columns)
+    assert (guessed["tables"][0]["header_row"], guessed["rows"]) == (0, 3)
+    told = _import(office, content, name="a.csv", mapping=columns, header=["a.csv=1"])
+    assert (told["tables"][0]["header_row"], told["rows"], told["new"]) == (1, 2, 2)
+
+
+@pytest.mark.parametrize("header", ["1", "a.csv=", "a.csv=二", "a.csv=-1", "a.csv=99999999", "b.csv=1", "a.csv=7"])
+def test_a_header_row_that_cannot_be_is_refused(header: str, visit: Visit, people: Cast) -> None:
+    files = {"file": ("a.csv", "问题,答案\n甲,乙".encode())}
+    reply = visit(people.office).post("/api/v1/import", files=files, data={"header": [header]})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (422, "invalid")
+
+
 def test_a_file_that_is_not_what_it_says_is_refused(visit: Visit, people: Cast) -> None:
     reply = visit(people.office).post("/api/v1/import", files={"file": ("条目.xlsx", b"<html></html>")})
     assert (reply.status_code, reply.json()["error"]["code"]) == (422, "file_refused")
@@ -114,6 +133,75 @@ def test_the_template_offers_this_bases_units(visit: Visit, people: Cast) -> Non
     texts = {cell.value for sheet in book for row in sheet.iter_rows() for cell in row}
     assert {people.unit.name, people.county.name} <= texts
     assert _import(visit(people.editor), reply.content)["rows"] == 0
+
+
+@ON_BOTH
+def test_what_other_programs_write_for_never_harms_no_list(visit: Visit, people: Cast, base: Session) -> None:
+    office = visit(people.office)
+    ends = ("9999-12-31T20:00:00Z", "9999-12-31", "2999-01-01", "2199-12-31")
+    line = {"answer": "答", "unit": LOST_CARD.unit, "publicity": "公开"}
+    lines = [{**line, "question": f"第 {n} 问", "valid_to": end} for n, end in enumerate(ends)]
+    content = "\n".join(json.dumps(item, ensure_ascii=False) for item in lines).encode()
+    done = _import(office, content, name="a.jsonl", dry_run="false", publish="true", all_or_nothing="false")
+    assert (done["new"], done["refused"]) == (3, 1)
+    ends = [json.loads(text)["valid_to"] for text in office.get("/api/v1/export?format=jsonl").text.splitlines()]
+    assert ends == [None, None, "2199-12-31"]
+    assert office.get("/entries").status_code == office.get("/entries/ZD-000003").status_code == 200
+    dated = Workbook()
+    dated.active.append(["标准问", "答案", "责任单位", "下架时间"])
+    dated.active.append(["第 9 问", "答", LOST_CARD.unit, date(9999, 12, 31)])
+    output = io.BytesIO()
+    dated.save(output)
+    assert _import(office, output.getvalue())["new"] == 1
+
+
+@ON_BOTH
+@pytest.mark.parametrize("bad", ["\ud83d", "\x00", "\x07"])
+def test_a_character_that_nobody_can_store_costs_its_row_not_the_import(
+    bad: str, visit: Visit, people: Cast, base: Session
+) -> None:
+    office = visit(people.office)
+    good = {"question": "甲", "answer": "乙", "unit": LOST_CARD.unit}
+    lines = [
+        {**good, "question": f"丙{bad}"},
+        {**good, "code": f"A{bad}"},
+        {**good, "unit": f"局{bad}"},
+        {**good, bad: 1},
+    ]
+    content = "\n".join(json.dumps(line) for line in lines).encode()
+    tried = _import(office, content, name="a.jsonl")
+    assert (tried["new"], [problem["row"] for problem in tried["problems"]]) == (1, [1, 2, 3])
+    trial = office.post("/import", files={"file": ("a.jsonl", content)}).headers["location"]
+    assert f"U+{ord(bad):04X}" in office.get(trial).text
+    report = load_workbook(io.BytesIO(office.get(f"{trial}/refused.xlsx").content)).active
+    assert "丙\ufffd" in {cell.value for cell in report[2]}
+    done = office.post(f"{trial}/apply", data={"all_or_nothing": "false", "region": people.city.name})
+    assert done.status_code == 303
+    assert base.scalar(select(func.count()).select_from(Entry)) == 1
+
+
+def test_half_a_character_in_a_workbook_is_shown_as_damaged(visit: Visit, people: Cast) -> None:
+    book = Workbook()
+    book.active.append(["标准问", "答案", "备注_xD83D_"])
+    book.active.append(["甲_xD83D_", "乙_x0000_", "丙_x0007_"])
+    output = io.BytesIO()
+    book.save(output)
+    office = visit(people.office)
+    trial = office.post("/import", files={"file": ("a.xlsx", output.getvalue())}).headers["location"]
+    assert "U+D83D" in office.get(trial).text
+    assert office.get(f"{trial}/refused.xlsx").status_code == 200
+
+
+def test_what_waits_is_published_along_and_the_pages_say_so(visit: Visit, people: Cast, base: Session) -> None:
+    _import(visit(people.editor), _workbook(LOST_CARD), dry_run="false")
+    office = visit(people.office)
+    tried = _import(office, _workbook(LOST_CARD))
+    assert (tried["unchanged"], tried["pending"], tried["off"]) == (1, 1, 0)
+    trial = office.post("/import", files={"file": ("条目.xlsx", _workbook(LOST_CARD))}).headers["location"]
+    assert "尚未发布的版本相同" in office.get(trial).text
+    result = office.post(f"{trial}/apply", data={"publish": "true"}).headers["location"]
+    assert "已随之发布" in office.get(result).text
+    assert base.scalars(select(Version.status)).all() == [S.PUBLISHED]
 
 
 def _workbook(*contents: EntryContent) -> bytes:

@@ -4,8 +4,11 @@ import hashlib
 import io
 import re
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from openpyxl import Workbook, load_workbook
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -115,6 +118,33 @@ def test_the_door_leads_nowhere_else(visit: Visit, people: Cast) -> None:
     assert visit(None).post("/login", data=data).headers["location"] == "/"
 
 
+@pytest.mark.parametrize("who", ["agent", "office", "analyst", "administrator"])
+def test_who_answers_or_oversees_begins_with_a_question(visit: Visit, people: Cast, who: str) -> None:
+    entered = visit(None).post("/login", data={"login": getattr(people, who).login, "password": PASSWORD})
+    assert entered.headers["location"] == "/"
+
+
+@pytest.mark.parametrize("who", ["editor", "reviewer", "leader"])
+def test_who_works_for_a_unit_begins_with_its_entries(visit: Visit, people: Cast, who: str) -> None:
+    entered = visit(None).post("/login", data={"login": getattr(people, who).login, "password": PASSWORD})
+    assert entered.headers["location"] == f"/entries?unit={people.unit.id}"
+
+
+def test_a_county_office_begins_with_the_entries(visit: Visit, people: Cast) -> None:
+    entered = visit(None).post("/login", data={"login": people.county_office.login, "password": PASSWORD})
+    assert entered.headers["location"] == "/entries"
+
+
+def test_an_empty_base_says_what_to_do_first(visit: Visit, people: Cast) -> None:
+    office, agent, administrator = (visit(p).get("/").text for p in (people.office, people.agent, people.administrator))
+    for page in (office, agent, administrator):
+        assert "库中还没有条目" in page
+    assert 'href="/api/v1/template.xlsx"' in office
+    assert 'href="/import"' in office
+    assert "zhida organisation" in administrator
+    assert 'href="/import"' not in agent + administrator
+
+
 # Asking
 
 
@@ -204,6 +234,43 @@ def test_an_editor_may_not_judge_and_sees_no_button(visit: Visit, people: Cast, 
     status, page = judge(browser, base, entry, judgement="correct")
     assert status == 403
     assert "话务员" in page
+
+
+def test_a_verdict_is_shown_again_with_the_same_words(
+    visit: Visit, people: Cast, entry: Version, base: Session
+) -> None:
+    browser = visit(people.agent)
+    ask(browser)
+    judge(browser, base, entry, judgement="correct")
+    assert "已判正确" in ask(browser)
+    assert "已判" not in ask(browser, "社保卡丢了")
+    assert "已判" not in ask(visit(people.office))
+
+
+def test_a_gap_is_taken_back_within_a_minute_by_who_recorded_it(
+    visit: Visit, people: Cast, entry: Version, base: Session
+) -> None:
+    browser = visit(people.agent)
+    ask(browser, "量子纠缠")
+    question = {"question_id": str(base.scalars(select(Question.id)).one())}
+    browser.post("/gap", data={"text": "量子纠缠", **question}, headers=PIECE)
+    assert "撤回" in ask(browser, "量子纠缠")
+    assert visit(people.office).post("/gap/take-back", data=question, headers=PIECE).status_code == 404
+    gap = base.scalars(select(Gap)).one()
+    gap.at -= timedelta(minutes=2)
+    base.commit()
+    assert browser.post("/gap/take-back", data=question, headers=PIECE).status_code == 409
+    assert "撤回" not in ask(browser, "量子纠缠")
+    gap.at += timedelta(minutes=2)
+    base.commit()
+    assert "记为知识缺失" in browser.post("/gap/take-back", data=question, headers=PIECE).text
+    assert base.scalars(select(Gap)).all() == []
+
+
+def test_a_card_says_which_words_the_entry_never_mentions(visit: Visit, people: Cast, entry: Version) -> None:
+    card = ask(visit(people.agent), "河东区社保卡丢了怎么办").split("</article>")[0]
+    assert "条目没有：河东区" in card
+    assert re.search("同有词语：[^<]*社保卡", card)
 
 
 def test_a_form_without_the_token_of_its_session_is_refused(
@@ -324,6 +391,14 @@ def test_an_agent_sees_no_history(visit: Visit, people: Cast, entry: Version) ->
     assert 'class="history"' in visit(people.reviewer).get("/entries/SB-001").text
 
 
+def test_reloading_asks_nothing_new(visit: Visit, people: Cast, entry: Version, base: Session) -> None:
+    browser = visit(people.agent)
+    ask(browser)
+    for _ in "12":
+        assert browser.get("/", params={"q": "社保卡丢了怎么办"}).status_code == 200
+    assert len(base.scalars(select(Question)).all()) == 1
+
+
 # Import
 
 
@@ -360,6 +435,64 @@ def test_a_wrong_guess_of_a_column_can_be_corrected(visit: Visit, people: Cast) 
     corrected = browser.get(trial, params={"column": f"{sheet[1]}!B=answer", "region": CITY}).text
     assert "由您指定" in corrected
     assert figures_of(corrected)["新增"] == "1"
+
+
+def test_the_header_row_can_be_pointed_out_for_each_sheet(visit: Visit, people: Cast, base: Session) -> None:
+    content = f"热线常用语\n事项,怎么说,归谁\n失业金怎么领,到窗口申领。,{SOCIAL_SECURITY}\n".encode()
+    browser = visit(people.office)
+    trial = upload(browser, content, "知识.csv")
+    guessed = browser.get(trial).text
+    assert "自动识别：没有表头" in guessed
+    assert '<option value="知识.csv=2">第 2 行：事项 | 怎么说 | 归谁</option>' in guessed
+    columns = [f"知识.csv!{column}" for column in ("A=question", "B=answer", "C=unit")]
+    reading: dict[str, str | list[str]] = {"column": columns, "header": ["知识.csv=2"], "region": CITY}
+    corrected = browser.get(trial, params=reading).text
+    assert '<option value="知识.csv=2" selected>' in corrected
+    assert figures_of(corrected) == {"行": "1", "新增": "1", "有改动": "0", "无变化": "0", "拒绝": "0"}
+    assert '<input type="hidden" name="header" value="知识.csv=2">' in corrected
+    assert browser.post(f"{trial}/apply", data=reading).status_code == 303
+    assert base.scalars(select(Version)).one().question == "失业金怎么领"
+
+
+def test_a_header_row_that_cannot_be_is_said_in_words(visit: Visit, people: Cast) -> None:
+    browser = visit(people.office)
+    trial = upload(browser, workbook(("问", "答", SOCIAL_SECURITY)))
+    reply = browser.get(trial, params={"header": "Sheet=9"})
+    assert reply.status_code == 422
+    assert "“Sheet”的第 9 行没有内容" in reply.text
+
+
+MATERIAL = Path(__file__).parents[3] / "shared" / "documents" / "spreadsheets"
+with_material = pytest.mark.skipif(
+    not MATERIAL.exists(), reason="the shared example files are not beside this checkout"
+)
+
+
+@with_material
+def test_another_systems_export_with_unit_and_region_chosen(visit: Visit, people: Cast) -> None:
+    browser = visit(people.office)
+    trial = upload(browser, (MATERIAL / "FeiHushOnSite_知识库.xlsx").read_bytes(), "FeiHushOnSite_知识库.xlsx")
+    page = browser.get(trial, params={"unit": SOCIAL_SECURITY, "region": CITY}).text
+    assert figures_of(page) == {"行": "26", "新增": "13", "有改动": "0", "无变化": "1", "拒绝": "12"}
+    assert re.findall(r"自动识别：第 (\d) 行", page) == ["2", "1"]
+
+
+@with_material
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("knowledgeDataTemp.xlsx", "Sheet1：只有第 1 行的表头，下面没有条目。"),
+        ("synonymWordDataTemp.xlsx", "Sheet：没有认出“标准问”列，看来不是知识条目"),
+        ("correctWordDataTemp.xlsx", "Sheet：没有认出“标准问”列，看来不是知识条目"),
+    ],
+)
+def test_a_file_without_entries_says_why_nothing_was_read(file: str, reason: str, visit: Visit, people: Cast) -> None:
+    browser = visit(people.office)
+    page = browser.get(upload(browser, (MATERIAL / file).read_bytes(), file)).text
+    assert figures_of(page)["行"] == "0"
+    assert reason in page
+    assert "完全一致" not in page
+    assert "确认导入&thinsp;" not in page
 
 
 def test_an_uploaded_file_is_for_its_owner_alone(visit: Visit, people: Cast) -> None:
@@ -462,6 +595,64 @@ def test_every_page_says_that_no_model_is_installed(visit: Visit, people: Cast, 
     assert "未安装语义模型，仅按词语检索" in visit(people.office).get(path).text
 
 
+def test_agents_get_a_small_mark_that_no_model_is_installed(visit: Visit, people: Cast, entry: Version) -> None:
+    page = visit(people.agent).get("/").text
+    assert 'class="tag tag-words"' in page
+    assert "banner-warn" not in page
+    assert "banner-warn" in visit(people.administrator).get("/").text
+
+
+def test_errors_leave_the_rail_in_place(visit: Visit, people: Cast, base: Session, services: Services) -> None:
+    submitted(base, services)
+    office, editor = visit(people.office), visit(people.editor)
+    office.post("/entries/SB-002/versions/1/publish")
+    replies = {
+        403: editor.get("/gaps"),
+        404: editor.get("/entries/NOPE"),
+        409: office.post("/entries/SB-002/versions/1/publish"),
+        422: office.post("/entries/SB-002/versions/1/withdraw", data={"reason": ""}),
+    }
+    assert {status: reply.status_code for status, reply in replies.items()} == {s: s for s in replies}
+    assert all('class="rail"' in reply.text for reply in replies.values())
+    assert 'class="rail"' not in visit(None).get("/没有").text
+
+
+def test_a_refusal_names_whom_to_ask(visit: Visit, people: Cast) -> None:
+    assert f"请找系统管理员：{people.administrator.name}" in visit(people.editor).get("/gaps").text
+
+
+def test_who_comes_second_is_told_who_was_first(visit: Visit, people: Cast, base: Session, services: Services) -> None:
+    submitted(base, services)
+    office = visit(people.office)
+    office.post("/entries/SB-002/versions/1/publish")
+    again = office.post("/entries/SB-002/versions/1/publish").text
+    assert re.search(rf"已由{people.office.name}于 [-\d]+ [:\d]+ 改为“已发布”，无须再发布。", again)
+    late = office.post("/entries/SB-002/versions/1/send-back", data={"reason": "请写明费用"})
+    assert (late.status_code, "不能再退回" in late.text) == (409, True)
+
+
+def test_a_browser_gets_a_page_where_a_program_gets_json(visit: Visit, people: Cast) -> None:
+    leader = visit(people.leader)
+    page = leader.get("/api/v1/export?format=xlsx", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (page.status_code, "没有权限" in page.text) == (403, True)
+    assert leader.get("/api/v1/export?format=xlsx").json()["error"]["code"] == "forbidden"
+
+
+def test_an_unforeseen_error_has_a_number_that_is_in_the_log(
+    application: FastAPI, people: Cast, caplog: pytest.LogCaptureFixture
+) -> None:
+    def break_down() -> None:
+        raise RuntimeError("something nobody thought of")
+
+    application.add_api_route("/break", break_down)
+    reply = TestClient(application, raise_server_exceptions=False).get("/break")
+    number = re.search(r"错误编号：([0-9A-F]{8})", reply.text)
+    assert reply.status_code == 500
+    assert number is not None
+    assert number[1] in caplog.text
+    assert "nobody thought" not in reply.text
+
+
 def test_an_unknown_address_is_a_page_in_chinese(visit: Visit, people: Cast) -> None:
     reply = visit(people.agent).get("/没有/这一页")
     assert reply.status_code == 404
@@ -471,4 +662,4 @@ def test_an_unknown_address_is_a_page_in_chinese(visit: Visit, people: Cast) -> 
 def test_scripts_stay_small() -> None:
     from api.templating import STATIC_FOLDER
 
-    assert sum(script.stat().st_size for script in STATIC_FOLDER.glob("*.js")) < 30_000
+    assert sum(script.stat().st_size for script in STATIC_FOLDER.glob("*.js")) < 40_000

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from api import dates
-from api.rendering import asked_aspect, highlight, mark, plain_text, split_answer
+from api.rendering import ASPECT_HEADINGS, MAX_TABLE_COLUMNS, asked_heading, highlight, mark, plain_text, split_answer
+from retrieval.marks import asked_aspects, aspect_names, aspects
 
 PICTURE = "a" * 64
 NOW = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
@@ -57,6 +58,10 @@ def test_tables_keep_their_columns_and_alignment_without_inline_style() -> None:
         "![x](data:image/svg+xml;base64,PHN2Zz4=)",
         "![x](/logout)",
         "[x](/logout)",
+        "[x](/attachments/../?q=x)",
+        f"[x](/attachments/{PICTURE}/../../logout)",
+        "[x](/attachments/abc)",
+        "![x](/attachments/../logout)",
     ],
 )
 def test_nothing_in_an_answer_runs_or_calls_elsewhere(hostile: str) -> None:
@@ -72,27 +77,62 @@ def test_a_picture_of_the_version_is_shown_and_another_becomes_its_description()
     assert html_of("![示意](attachment:没有.png)").strip() == "<p>（图片未收录：示意）</p>"
 
 
+def test_a_link_to_an_attachment_of_the_version_stays() -> None:
+    assert f'href="/attachments/{PICTURE}"' in html_of("[流程](<attachment:流程 图.png>)")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [f"|{'a|' * 3_000}", f"|{'-|' * 3_000}", f"|{'b|' * 3_000}"],
+        [f"|{'a|' * MAX_TABLE_COLUMNS}", f"|{'-|' * MAX_TABLE_COLUMNS}", *["x"] * 10_000],
+    ],
+)
+def test_a_table_beyond_all_measure_is_shown_as_the_text_it_is(rows: list[str]) -> None:
+    html = html_of("\n".join(rows))
+    assert "<t" not in html
+    assert len(html) < 2 * len("\n".join(rows))
+
+
+def test_a_table_as_wide_as_allowed_is_one() -> None:
+    wide = [f"|{cell * MAX_TABLE_COLUMNS}" for cell in ("a|", "-|", "b|")]
+    assert html_of("\n".join(wide)).count("<td>") == MAX_TABLE_COLUMNS
+
+
 def test_links_to_other_sites_tell_them_nothing() -> None:
     assert 'rel="noopener noreferrer"' in html_of("[国务院](https://www.gov.cn/zhengce)")
 
 
+HEADINGS = ["条件", "材料", "流程", "时限", "费用", "地点"]
+
+
 @pytest.mark.parametrize(
-    ("question", "aspect"),
+    ("question", "heading"),
     [
         ("补办社保卡要多少钱", "费用"),
         ("补办社保卡要带什么", "材料"),
         ("补办社保卡几天能拿到", "时限"),
         ("去哪补社保卡", "地点"),
         ("社保卡补办流程", "流程"),
+        ("社保卡怎么申请，去哪里", "地点"),
         ("社保卡丢了", ""),
     ],
 )
-def test_the_aspect_that_the_caller_asks_for_is_found(question: str, aspect: str) -> None:
-    assert asked_aspect(question, ["条件", "材料", "流程", "时限", "费用", "地点"]) == aspect
+def test_the_section_that_the_caller_asks_for_is_found(question: str, heading: str) -> None:
+    assert asked_heading(question, aspect_names(asked_aspects(question)), HEADINGS) == heading
 
 
-def test_an_aspect_that_the_answer_lacks_is_not_claimed() -> None:
-    assert asked_aspect("补办社保卡要多少钱", ["材料", "时限"]) == ""
+def test_a_section_is_found_by_another_word_for_the_same() -> None:
+    assert asked_heading("多久能办好", ["时限"], ["所需资料", "办结时间"]) == "办结时间"
+    assert asked_heading("手机上能办吗", ["网上办"], ["网上办理"]) == "网上办理"
+
+
+def test_each_aspect_that_a_search_can_name_has_its_section() -> None:
+    assert set(ASPECT_HEADINGS) == {aspect.name for aspect in aspects()}
+
+
+def test_a_section_that_the_answer_lacks_is_not_claimed() -> None:
+    assert asked_heading("补办社保卡要多少钱", ["费用"], ["材料", "时限"]) == ""
 
 
 def test_matched_words_are_marked_outside_tags_only() -> None:
@@ -104,6 +144,19 @@ def test_matched_words_are_marked_outside_tags_only() -> None:
 
 def test_the_longest_matched_word_wins() -> None:
     assert mark("社会保障卡", ["社会", "社会保障卡"]) == "<mark>社会保障卡</mark>"
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "marked"),
+    [
+        ("戶口名簿遺失", ["户口名簿", "遗失"], "<mark>戶口名簿</mark><mark>遺失</mark>"),
+        ("ＥＴＣ，怎么办", ["etc"], "<mark>ＥＴＣ</mark>，怎么办"),
+        ("Etc 卡", ["ETC"], "<mark>Etc</mark> 卡"),
+        ("㈠戶籍 & 戶口", ["户口"], "㈠戶籍 &amp; <mark>戶口</mark>"),
+    ],
+)
+def test_matched_words_are_marked_in_the_spelling_of_the_entry(text: str, words: list[str], marked: str) -> None:
+    assert mark(text, words) == marked
 
 
 @given(st.text(), st.lists(st.text(max_size=4), max_size=4))

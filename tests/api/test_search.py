@@ -2,8 +2,10 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
@@ -64,6 +66,46 @@ def test_question_and_shown_answers_are_written_down(
     ]
 
 
+def test_the_same_question_at_once_stays_one_question(
+    visit: Visit, people: Cast, lost_card: Version, base: Session
+) -> None:
+    agent = visit(people.agent)
+    first = _search(agent, "社保卡丢了怎么办")
+    again = _search(agent, "  社保卡丢了怎么办")
+    assert (again["question_id"], again["hits"]) == (first["question_id"], first["hits"])
+    assert _search(visit(people.office), "社保卡丢了怎么办")["question_id"] != first["question_id"]
+    assert _search(agent, "社保卡丢了怎么补")["question_id"] != first["question_id"]
+    assert _search(agent, "社保卡丢了怎么办")["question_id"] != first["question_id"]  # another question came between
+    assert len(base.scalars(select(Question)).all()) == 4
+
+
+def test_a_question_without_an_answer_stays_one_question_too(visit: Visit, people: Cast) -> None:
+    agent = visit(people.agent)
+    assert _search(agent, "量子纠缠")["question_id"] == _search(agent, "量子纠缠")["question_id"]
+
+
+def test_the_same_words_two_minutes_later_are_the_next_callers(
+    visit: Visit, people: Cast, lost_card: Version, base: Session
+) -> None:
+    agent = visit(people.agent)
+    first = _search(agent, "社保卡丢了怎么办")
+    question = base.get_one(Question, first["question_id"])
+    question.asked_at -= timedelta(minutes=2)
+    base.commit()
+    assert _search(agent, "社保卡丢了怎么办")["question_id"] != first["question_id"]
+
+
+def test_the_same_words_with_other_answers_are_a_new_question(
+    visit: Visit, people: Cast, lost_card: Version, base: Session, services: Services
+) -> None:
+    agent = visit(people.agent)
+    first = _search(agent, "社保卡丢了怎么办")
+    lifecycle.withdraw(base, lost_card, "停止执行", actor=people.office, now=utc_now())
+    base.commit()
+    services.follower.catch_up()
+    assert _search(agent, "社保卡丢了怎么办")["question_id"] != first["question_id"]
+
+
 def test_a_stranger_does_not_find_another_units_internal_entry(visit: Visit, people: Cast, lost_card: Version) -> None:
     words = INTERNAL_CONTACT.similar[0]
     assert INTERNAL_CONTACT.question in _questions(_search(visit(people.stranger), words))  # the police's own
@@ -94,6 +136,17 @@ def test_a_withdrawn_entry_is_gone_even_before_the_index_knows(
 def test_k_limits_the_answers(visit: Visit, people: Cast, lost_card: Version) -> None:
     body = {"query": "户籍居住证社保卡", "k": 1}
     assert len(visit(people.agent).post("/api/v1/search", json=body).json()["hits"]) == 1
+
+
+def test_without_k_the_setting_says_how_many(
+    application: FastAPI, visit: Visit, people: Cast, lost_card: Version, services: Services
+) -> None:
+    settings = services.settings.model_copy(update={"shown_answers": 1})
+    application.state.services = replace(services, settings=settings)
+    agent = visit(people.agent)
+    assert len(_search(agent, "户籍居住证社保卡")["hits"]) == 1
+    body = {"query": "户籍居住证社保卡", "k": 2}
+    assert len(agent.post("/api/v1/search", json=body).json()["hits"]) == 2
 
 
 @pytest.mark.parametrize("typed", ["", "  "])

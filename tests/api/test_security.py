@@ -1,5 +1,8 @@
 """The door: passwords, sessions, tokens, CSRF, throttling, and where a login may lead."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -7,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from api import security
+from api import passwords, security
 from api.clock import utc_now
 from api.security import TooManyAttempts, WrongCredentials, create_token, log_in, safe_next
 from api.settings import Settings
@@ -75,10 +78,80 @@ def test_the_right_password_forgets_the_wrong_ones(session: Session, cast: Cast)
     assert session.scalar(select(func.count()).select_from(FailedLogin)) == 0
 
 
+def test_a_stranger_at_another_desk_does_not_shut_somebody_out(session: Session, cast: Cast) -> None:
+    _guess(session, "zuoxi", 3, address="10.0.0.66")
+    with pytest.raises(TooManyAttempts):
+        log_in(session, "zuoxi", PASSWORD, NOW, settings=SETTINGS, address="10.0.0.66")
+    assert log_in(session, "zuoxi", PASSWORD, NOW, settings=SETTINGS, address="10.0.0.1")
+    with pytest.raises(TooManyAttempts):  # the stranger's tries are not forgotten with it
+        log_in(session, "zuoxi", PASSWORD, NOW, settings=SETTINGS, address="10.0.0.66")
+
+
+def test_guesses_from_everywhere_together_are_stopped(session: Session, cast: Cast) -> None:
+    for desk in range(10):
+        _guess(session, "zuoxi", 3, address=f"10.0.0.{desk}")
+    with pytest.raises(TooManyAttempts, match="该登录名"):
+        log_in(session, "zuoxi", PASSWORD, NOW, settings=SETTINGS, address="10.0.0.99")
+    assert log_in(session, "caibian", PASSWORD, NOW, settings=SETTINGS, address="10.0.0.99")
+
+
+def test_one_address_cannot_go_through_all_logins(session: Session, cast: Cast) -> None:
+    for number in range(20):
+        _guess(session, f"nobody{number}", 3, address="10.0.0.66")
+    with pytest.raises(TooManyAttempts, match="您所在的网络地址"):
+        log_in(session, "zuoxi", PASSWORD, NOW, settings=SETTINGS, address="10.0.0.66")
+    assert log_in(session, "zuoxi", PASSWORD, NOW, settings=SETTINGS, address="10.0.0.1")
+
+
+def test_the_address_of_a_login_is_that_of_the_browser(visit: Visit, people: Cast, base: Session) -> None:
+    visit(None).post("/login", data={"login": "zuoxi", "password": "错误的密码"})
+    assert base.scalars(select(FailedLogin.address)).all() == ["testclient"]
+
+
+def test_a_new_password_opens_the_door_at_once(session: Session, cast: Cast) -> None:
+    _guess(session, "zuoxi", 3, address="10.0.0.1")
+    _guess(session, "caibian", 3, address="10.0.0.2")
+    security.set_password(session, cast.agent, "另一个更长的密码")
+    assert log_in(session, "zuoxi", "另一个更长的密码", NOW, settings=SETTINGS, address="10.0.0.1")
+    with pytest.raises(TooManyAttempts):
+        log_in(session, "caibian", PASSWORD, NOW, settings=SETTINGS, address="10.0.0.2")
+
+
+def test_only_two_passwords_are_worked_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work: list[int] = []
+    running = 0
+
+    class Slow:
+        def verify(self, _hash: str, _password: str) -> bool:
+            nonlocal running
+            running += 1
+            at_work.append(running)
+            time.sleep(0.02)
+            running -= 1
+            return True
+
+    monkeypatch.setattr(passwords, "_hasher", Slow())
+    with ThreadPoolExecutor(passwords.WAITING) as pool:
+        assert all(pool.map(lambda _: passwords.password_fits("x", "y"), range(passwords.WAITING)))
+    assert max(at_work) <= 2
+
+
+def test_a_crowd_at_the_door_is_asked_to_come_again_and_counts_for_nothing(
+    visit: Visit, people: Cast, base: Session
+) -> None:
+    with ExitStack() as crowd:
+        for _ in range(passwords.WAITING):
+            crowd.enter_context(passwords.turn())
+        reply = visit(None).post("/login", data={"login": "zuoxi", "password": PASSWORD})
+        assert (reply.status_code, "稍等几秒" in reply.text) == (503, True)
+    assert base.scalars(select(FailedLogin)).all() == []
+    assert visit(None).post("/login", data={"login": "zuoxi", "password": PASSWORD}).status_code == 303
+
+
 @pytest.mark.parametrize("password", ["1234567", "", "长" * 257])
 def test_a_password_too_short_or_too_long_is_refused(password: str) -> None:
     with pytest.raises(Invalid, match="8 至 256"):
-        security.hash_password(password)
+        passwords.hash_password(password)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +243,12 @@ def test_logging_out_ends_the_session(visit: Visit, people: Cast, services: Serv
     assert browser.post("/logout", data={"csrf": browser.headers["X-CSRF-Token"]}).status_code == 303
     browser.cookies.set(security.SESSION_COOKIE, token)
     assert browser.get("/api/v1/suggest").status_code == 401
+
+
+def _guess(session: Session, login: str, times: int, *, address: str) -> None:
+    for _ in range(times):
+        with pytest.raises(WrongCredentials):
+            log_in(session, login, "错误的密码", NOW, settings=SETTINGS, address=address)
 
 
 def _with_token(browser: TestClient, base: Session, person: Person) -> TestClient:

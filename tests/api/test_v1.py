@@ -1,5 +1,7 @@
 """Entries, feedback, gaps, health and the shape of errors through the API."""
 
+import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,7 +12,7 @@ from starlette.testclient import TestClient
 from api.settings import Settings
 from api.wiring import Services
 from kb_admin import lifecycle
-from tests.cast import INTERNAL_CONTACT, LOST_CARD, NOW, Cast, published
+from tests.cast import DAY, INTERNAL_CONTACT, LOST_CARD, NOW, Cast, published
 from tests.conftest import DATABASES, Visit
 
 ON_BOTH = pytest.mark.parametrize("services", DATABASES, indirect=True)
@@ -110,6 +112,29 @@ def test_health_fails_when_nobody_follows(visit: Visit, people: Cast, base: Sess
     published(base, LOST_CARD)
     reply = visit(None).get("/api/v1/health")
     assert (reply.status_code, reply.json()["status"], reply.json()["follower_behind"]) == (503, "failing", 1)
+
+
+@pytest.mark.parametrize("case", [(10.0, 200), (0.001, 503)])
+def test_a_change_waits_from_when_it_was_there_and_not_from_when_it_was_begun(
+    case: tuple[float, int],
+    application: FastAPI,
+    people: Cast,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The rows of a large import carry the moment at which it began; it commits minutes later."""
+    seconds, status = case
+    settings = services.settings.model_copy(update={"follow_lag_seconds": seconds})
+    application.state.services = replace(services, settings=settings)
+    services.follower.catch_up()
+    let_go = threading.Event()
+    monkeypatch.setattr(services.index, "apply", lambda _changes: let_go.wait(10))
+    with TestClient(application) as browser, services.open_session() as session:
+        published(session, LOST_CARD, now=NOW - DAY)
+        time.sleep(0.01)
+        reply = browser.get("/api/v1/health")
+        let_go.set()
+    assert (reply.status_code, reply.json()["follower_behind"]) == (status, 1)
 
 
 def test_health_fails_when_the_database_is_of_another_form(services: Services, visit: Visit) -> None:

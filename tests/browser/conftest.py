@@ -57,6 +57,7 @@ def site(application: FastAPI) -> Iterator[str]:
     """The address of the service, listening on a free port."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen()  # else a page that comes before the server has started is refused
     server = uvicorn.Server(uvicorn.Config(application, log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

@@ -238,5 +238,5 @@ def test_a_lost_server_loses_no_question(open_as: Open, people: Cast) -> None:
     page.route("**/ask?*", lambda route: route.abort())
     page.keyboard.type(QUESTION)
     page.keyboard.press("Enter")
-    expect(page.locator("#said")).to_contain_text("连不上服务器")
+    expect(page.locator("#trouble")).to_contain_text("连不上服务器")
     expect(page.locator("#q")).to_have_value(QUESTION)

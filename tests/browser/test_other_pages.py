@@ -63,6 +63,21 @@ def test_correcting_a_column_tries_again_at_once(open_as: Open, people: Cast, sp
     expect(page.locator(".totals .is-bad dd")).to_have_text("2")
 
 
+def test_pointing_out_the_header_tries_again_at_once(open_as: Open, people: Cast, tmp_path: Path) -> None:
+    file = tmp_path / "知识.csv"
+    file.write_text("事项,怎么说\n失业金怎么领,带身份证到窗口申领。\n居住证怎么办,到派出所办理。\n", encoding="utf-8")
+    page = open_as(people.office, "/import")
+    page.set_input_files("#file", file)
+    expect(page.get_by_text("没有认出表头")).to_be_visible()
+    expect(page.get_by_role("heading", name="知识.csv 3 行")).to_be_visible()
+    page.get_by_label("知识.csv 的表头在").select_option("第 1 行：事项 | 怎么说")
+    expect(page.get_by_text("没有认出表头")).to_have_count(0)
+    expect(page.get_by_role("heading", name="知识.csv 2 行")).to_be_visible()
+    expect(page.get_by_label("A 事项")).to_have_value("")
+    page.get_by_label("知识.csv 的表头在").select_option("没有表头")
+    expect(page.get_by_role("heading", name="知识.csv 3 行")).to_be_visible()
+
+
 def test_the_office_withdraws_an_entry_and_agents_no_longer_find_it(
     open_as: Open, people: Cast, entry: Version
 ) -> None:
@@ -84,7 +99,7 @@ def test_a_stranger_is_refused_in_words(open_as: Open, people: Cast, entry: Vers
 
 def test_nobody_enters_without_logging_in(open_as: Open, people: Cast) -> None:
     page = open_as(None, "/entries?sort=-code")
-    page.get_by_label("账号").fill("zuoxi")
+    page.get_by_label("登录名").fill("zuoxi")
     page.get_by_label("密码").fill("一二三四五六七八")
     page.get_by_role("button", name="登录").click()
     expect(page).to_have_url("/entries?sort=-code")
@@ -92,7 +107,7 @@ def test_nobody_enters_without_logging_in(open_as: Open, people: Cast) -> None:
 
 def test_filters_stay_in_the_address(open_as: Open, people: Cast, entry: Version) -> None:
     page = open_as(people.office, "/entries")
-    page.get_by_label("承办单位").select_option(SOCIAL_SECURITY)
+    page.get_by_label("责任单位").select_option(SOCIAL_SECURITY)
     expect(page.locator(".list tbody tr")).to_have_count(2)
     page.reload()
     expect(page.locator(".list tbody tr")).to_have_count(2)

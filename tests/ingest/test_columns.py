@@ -1,15 +1,17 @@
 """What a column is taken for: by header, by content, by a person's word; and nothing is dropped unsaid."""
 
 import json
+from datetime import date
 
 import pytest
+from openpyxl import Workbook
 
 from ingest.rows import Defaults
 from ingest.spreadsheets import ReadFile, read_file
 from models.errors import Invalid
 from models.values import EntryField as F
 from models.values import Publicity
-from tests.ingest.workbooks import workbook
+from tests.ingest.workbooks import saved, workbook
 
 QUESTIONS = ("社保卡丢了怎么办", "居住证在哪里申领", "公积金能提取吗", "医保断缴有什么影响")
 ANSWER = "带身份证到就近的服务网点办理，材料齐全的当场办结，不收取任何费用。"
@@ -72,9 +74,84 @@ def test_unknown_headers_can_be_mapped_by_their_names() -> None:
     assert [(row.row, row.content.answer) for row in read.rows] == [(2, "乙")]
 
 
+UNKNOWN_HEADERS = (("事项", "怎么说"), *((question, ANSWER) for question in QUESTIONS))
+
+
+def test_a_header_that_nobody_knows_can_be_pointed_out() -> None:
+    content = workbook([("热线常用语，请勿外传",), *UNKNOWN_HEADERS])
+    corrected = {"A": F.QUESTION, "B": F.ANSWER}
+    assert [row.row for row in read_file(content, "a.xlsx", mapping=corrected).rows] == [*range(1, 7)]
+    read = read_file(content, "a.xlsx", mapping=corrected, header_rows={"Sheet1": 2})
+    assert [(row.row, row.content.question) for row in read.rows] == list(zip(range(3, 7), QUESTIONS, strict=True))
+    assert [column.name for column in read.tables[0].layout.columns] == ["A 事项", "B 怎么说"]
+
+
+def test_below_a_header_that_was_pointed_out_the_content_still_tells() -> None:
+    read = read_file(workbook(UNKNOWN_HEADERS), "a.xlsx", header_rows={"Sheet1": 1})
+    assert fields(read) == {"事项": F.QUESTION, "怎么说": F.ANSWER}
+    assert len(read.rows) == len(QUESTIONS)
+
+
+def test_a_first_row_that_only_looks_like_a_header_can_be_told_so() -> None:
+    content = workbook([("问题", "答案"), *((question, ANSWER) for question in QUESTIONS)])
+    assert len(read_file(content, "a.xlsx").rows) == len(QUESTIONS)
+    read = read_file(content, "a.xlsx", mapping={"A": F.QUESTION, "B": F.ANSWER}, header_rows={"Sheet1": 0})
+    assert (read.tables[0].layout.header_row, read.rows[0].content.question) == (0, "问题")
+
+
+def test_each_sheet_has_its_own_header_row_and_a_header_may_stand_far_down() -> None:
+    book = Workbook()
+    for title, above in (("甲表", 0), ("乙表", 14)):
+        sheet = book.create_sheet(title)
+        for row in ([("说明",)] * above, [("问题", "答案")], [(f"{title}怎么办", ANSWER)]):
+            for cells in row:
+                sheet.append(cells)
+    read = read_file(saved(book), "a.xlsx", header_rows={"乙表": 15})
+    assert [(row.sheet, row.row) for row in read.rows] == [("甲表", 2), ("乙表", 16)]
+    assert list(read.tables[2].first_rows) == [*range(1, 11), 15]
+
+
+def test_the_rows_that_may_be_the_header_are_shown_shortened() -> None:
+    table = read_file(workbook([("长" * 50, "后"), ("问题", "答\n案"), ("甲", "乙")]), "a.xlsx").tables[0]
+    assert table.first_rows == {1: "长" * 40 + "…", 2: "问题 | 答 案", 3: "甲 | 乙"}
+    assert read_file(b'{"question": "a", "answer": "b"}', "a.jsonl").tables[0].first_rows == {}
+
+
+@pytest.mark.parametrize(
+    ("header_rows", "complaint"),
+    [
+        ({"Sheet2": 1}, "没有名为“Sheet2”的工作表，只有“Sheet1”"),
+        ({"Sheet1": 3}, "“Sheet1”的第 3 行没有内容"),
+        ({"Sheet1": -1}, "第 -1 行没有内容"),
+    ],
+)
+def test_a_header_row_that_cannot_be_is_refused(header_rows: dict[str, int], complaint: str) -> None:
+    with pytest.raises(Invalid, match=complaint):
+        read_file(workbook([("问题", "答案"), ("甲", "乙")]), "a.xlsx", header_rows=header_rows)
+
+
+def test_lines_that_carry_their_own_keys_have_no_header_row() -> None:
+    with pytest.raises(Invalid, match="没有表头行"):
+        read_file(b'{"question": "a", "answer": "b"}', "a.jsonl", header_rows={"a.jsonl": 1})
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([("标题", "内容", "链接")], "只有第 1 行的表头"),
+        ([("关键词", "分类", "同义词"), ("联系方式", "通讯", "手机号|电话号码")], "没有认出“标准问”列"),
+        ([], "没有内容"),
+    ],
+)
+def test_a_sheet_without_entries_says_why_nothing_was_read(rows: list[tuple[str, ...]], words: str) -> None:
+    read = read_file(workbook(rows), "a.xlsx")
+    assert (read.rows, read.problems, read.row_count) == ((), (), 0)
+    assert words in read.tables[0].passed_over
+
+
 def test_sheet_can_be_left_out() -> None:
     read = read_file(workbook([("问题", "答案"), ("甲", "乙")]), "a.xlsx", mapping={"Sheet1!*": None})
-    assert (read.rows, read.tables[0].passed_over) == ((), "按您的选择未读取。")
+    assert (read.rows, read.tables[0].passed_over) == ((), "您选择了不读取。")
 
 
 def test_correction_that_names_no_column_is_refused() -> None:
@@ -138,6 +215,27 @@ def test_dates_of_all_kinds_are_days_in_shanghai(text: str) -> None:
     assert f"{content.valid_to:%Y-%m-%d %H:%M}" == "2025-01-31 16:00"
 
 
+@pytest.mark.parametrize("end", ["9999-12-31", "9999/12/31 23:59:59", "9999-12-31T20:00:00Z", date(9999, 12, 31)])
+def test_the_last_day_of_the_calendar_means_no_end(end: str | date) -> None:
+    (row,) = one(下架时间=end).rows
+    assert row.content.valid_to is None
+    assert one(生效时间=end).problems[0].column == F.VALID_FROM.label
+
+
+@pytest.mark.parametrize("year", [1000, 1900, 1948, 2200, 2999, 9999])
+def test_years_beyond_those_of_the_base_are_refused_in_every_form(year: int) -> None:
+    forms = (f"{year}-06-30", f"{year}-06-30T20:00:00+08:00", date(year, 6, 30))
+    for column in ("生效时间", "下架时间"):
+        assert ["1949 至 2199" in one(**{column: form}).problems[0].reason for form in forms] == [True] * 3
+
+
+def test_the_first_and_the_last_day_of_the_base_are_taken() -> None:
+    content = one(生效时间="1949-01-01", 下架时间="2199-12-31").rows[0].content
+    assert f"{content.valid_from:%Y-%m-%d %H:%M}" == "1948-12-31 16:00"
+    assert f"{content.valid_to:%Y-%m-%d %H:%M}" == "2199-12-31 16:00"
+    assert one(下架时间="2099-12-31").rows[0].content.valid_to is not None
+
+
 def test_moment_that_does_not_exist_is_refused_with_its_column() -> None:
     read = one(生效时间="2025-02-30", 公开属性="半公开")
     assert [(p.column, p.row) for p in map(read.located, read.problems)] == [("C 生效时间", 2), ("D 公开属性", 2)]
@@ -167,3 +265,18 @@ def test_jsonl_keys_are_taken_literally() -> None:
 def test_csv_of_any_usual_delimiter(delimiter: str) -> None:
     text = f"问题{delimiter}答案\r\n甲怎么办{delimiter}乙\r\n"
     assert read_file(text.encode(), "a.csv").rows[0].content.answer == "乙"
+
+
+def test_half_a_character_costs_its_row_wherever_it_hides() -> None:
+    good = {"question": "甲", "answer": "乙"}
+    bad = [
+        {"question": "\ud83d"},
+        {"keywords": ["甲", "\ud83d"]},
+        {"basis": [{"document": "\x00"}]},
+        {"answer": "\x07"},
+    ]
+    read = read_file("\n".join(json.dumps({**good, **more}) for more in (*bad, {"\ud83d": 1})).encode(), "a.jsonl")
+    assert [problem.row for problem in read.problems] == [1, 2, 3, 4]
+    assert "U+D83D" in read.problems[0].reason
+    assert [row.row for row in read.rows] == [5]
+    assert read.tables[0].layout.columns[-1].name == "\ufffd"

@@ -79,6 +79,31 @@ def test_entity_bomb_is_refused_before_any_parser_sees_it() -> None:
         read_file(bomb, "a.xlsx")
 
 
+DOCTYPE = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">]><x>&a;</x>'
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        DOCTYPE.encode(),
+        b"\xef\xbb\xbf \n" + DOCTYPE.encode(),
+        DOCTYPE.encode("utf-16"),
+        DOCTYPE.encode("utf-16-le"),
+        b'<?xml version="1.0" encoding="cp037"?>' + DOCTYPE.encode("cp037"),
+    ],
+    ids=["plain", "after a mark and blanks", "UTF-16", "UTF-16 without a mark", "in an encoding that hides it"],
+)
+def test_a_document_type_is_found_in_a_part_of_any_name(part: bytes) -> None:
+    with pytest.raises(FileRefused, match="文档类型声明"):
+        read_file(repacked(PLAIN, xl__worksheets__sheet9_bin=part), "a.xlsx")
+
+
+def test_printer_settings_and_pictures_are_no_markup() -> None:
+    settings, picture = "打印机".encode("utf-16-le") + bytes(64), b"\x89PNG\r\n\x1a\n" + bytes(64)
+    harmless = repacked(PLAIN, xl__printerSettings1_bin=settings, xl__media__image1_bin=picture)
+    assert len(read_file(harmless, "a.xlsx").rows) == 1
+
+
 def test_broken_markup_is_refused_as_damaged() -> None:
     broken = repacked(PLAIN, replace={SHEET_PART: ("</worksheet>", "")})
     with pytest.raises(FileRefused, match="已损坏"):

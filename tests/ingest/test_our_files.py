@@ -1,15 +1,13 @@
 """The files that we hand out: template, report of refused rows, demonstration base."""
 
-from collections.abc import Callable, Sequence
 from io import BytesIO
 
-import pytest
 from openpyxl import load_workbook
 
 from ingest.columns import HEADERS
 from ingest.demonstration import read_demonstration
-from ingest.refusals import refusals_csv, refusals_xlsx
-from ingest.spreadsheets import ReadFile, read_file
+from ingest.refusals import refusals_xlsx
+from ingest.spreadsheets import read_file
 from ingest.template import EXAMPLE, EXAMPLE_SHEET, template_xlsx
 from kb_admin.content_rules import content_faults
 from models.errors import Problem
@@ -21,7 +19,8 @@ from tests.ingest.workbooks import workbook
 def test_template_as_it_is_imports_nothing_and_says_so() -> None:
     read = read_file(template_xlsx(units=["甲局"], regions=["乙市"]), "模板.xlsx")
     assert (read.rows, read.problems) == ((), ())
-    assert [table.sheet for table in read.tables if table.passed_over] == [EXAMPLE_SHEET, "填写说明", "选项"]
+    passed_over = [table.sheet for table in read.tables if table.passed_over]
+    assert passed_over == ["知识条目", EXAMPLE_SHEET, "填写说明", "选项"]
     assert {column.field for column in read.tables[0].layout.columns} == set(F)
 
 
@@ -58,19 +57,23 @@ FAULTY = workbook(
 )
 
 
-@pytest.mark.parametrize(("write", "filename"), [(refusals_xlsx, "r.xlsx"), (refusals_csv, "r.csv")])
-def test_report_holds_the_refused_rows_as_they_stood_and_can_come_back(
-    write: Callable[[ReadFile, Sequence[Problem]], bytes], filename: str
-) -> None:
+def test_report_holds_the_refused_rows_as_they_stood_and_can_come_back() -> None:
     read = read_file(FAULTY, "a.xlsx")
     also = Problem("Sheet1", 3, F.UNIT.label, "没有这个单位。")
-    report = write(read, [*read.problems, also])
-    again = read_file(report, filename)
+    again = read_file(refusals_xlsx(read, [*read.problems, also]), "r.xlsx")
     headers = [column.header for column in again.tables[0].layout.columns]
     assert headers == ["工作表", "行", "列", "原因", "问题", "答案", "生效时间", "备注"]
     assert [(row.content.question, row.content.answer) for row in again.rows] == [("乙怎么办", "乙答"), ("丙", "")]
     assert [problem.column for problem in again.problems] == ["生效时间"]
     assert again.originals[again.tables[0].sheet, 2][7] == "-1"
+
+
+def test_report_shows_where_a_character_was_that_it_cannot_hold_and_is_refused_again_unless_mended() -> None:
+    read = read_file(workbook([("问题", "答案"), ("甲_xD83D_怎么办", "甲_x0007_答")]), "a.xlsx")
+    assert [problem.row for problem in read.problems] == [2, 2]
+    again = read_file(refusals_xlsx(read, read.problems), "r.xlsx")
+    assert again.originals[again.tables[0].sheet, 2][4] == "甲\ufffd怎么办"
+    assert {problem.column for problem in again.problems} == {F.QUESTION.label, F.ANSWER.label}
 
 
 def test_report_without_refusals_is_an_empty_table() -> None:

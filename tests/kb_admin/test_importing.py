@@ -1,6 +1,7 @@
 """From rows to entries: what is new, changed, unchanged, refused; who may; all or nothing; nothing without asking."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import func, select
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 from kb_admin import lifecycle
 from kb_admin.importing import ImportPlan, apply_import, plan_import
 from kb_admin.permissions import grants_of
-from models.errors import Forbidden, Invalid, Problem
+from models.errors import Conflict, Forbidden, Invalid, Problem
 from models.knowledge import ChangeLog, Entry, Transition, Version
 from models.organisation import Person
 from models.values import CandidateRow, EntryContent, EntryField, VersionStatus
@@ -181,6 +182,12 @@ def test_refused_row_is_nobodys_first_place(session: Session, cast: Cast) -> Non
         (replace(LOST_CARD, similar=("甲", "甲")), "相似问法", "重复"),
         (replace(LOST_CARD, category="社保//养老"), "类目", "空的一级"),
         (replace(LOST_CARD, answer="坏\x07字符"), "答案", "U+0007"),
+        (replace(LOST_CARD, question="坏\x00字符"), "标准问", "U+0000"),
+        (replace(LOST_CARD, question="坏\ud83d字符"), "标准问", "U+D83D"),
+        (replace(LOST_CARD, spoken="坏\ufffd字符"), "口径", "U+FFFD"),
+        (replace(LOST_CARD, unit="局\x00"), "责任单位", "没有名为“局\ufffd”"),
+        (replace(LOST_CARD, valid_to=datetime(9999, 12, 31, tzinfo=UTC)), "下架时间", "1949 至 2199"),
+        (replace(LOST_CARD, valid_from=datetime(1, 1, 1, tzinfo=UTC)), "生效时间", "1949 至 2199"),
     ],
 )
 def test_row_that_breaks_a_rule_is_refused_with_column_and_reason(
@@ -191,9 +198,22 @@ def test_row_that_breaks_a_rule_is_refused_with_column_and_reason(
     assert reason in planned.refused[0].reason
 
 
-@pytest.mark.parametrize("code", ["ZD-ABCDEF", "x" * 65, "a\tb"])
+@pytest.mark.parametrize(
+    "code", ["ZD-ABCDEF", "ZD-0000001", "zd-000001", "ZD-1234567890", "x" * 65, "a\tb", "a\ud83d", "\x00"]
+)
 def test_code_that_would_spoil_the_numbering_is_refused(session: Session, cast: Cast, code: str) -> None:
     assert plan(session, cast.office, LOST_CARD, codes=(code,)).refused[0].column == "编号"
+
+
+@pytest.mark.parametrize("code", ["A/1", "..", ".a", "-1", "A 1", "A?b=1", "A#1", "A%2F", "Ａ１", "=1+1", "“甲”"])
+def test_code_that_would_break_an_address_is_refused(session: Session, cast: Cast, code: str) -> None:
+    refused = plan(session, cast.office, LOST_CARD, codes=(code,)).refused
+    assert [(problem.column, "只能由汉字" in problem.reason) for problem in refused] == [("编号", True)]
+
+
+@pytest.mark.parametrize("code", ["A-1", "SB_001.2", "社保-001", "0012"])
+def test_usual_codes_are_taken(session: Session, cast: Cast, code: str) -> None:
+    assert numbers(plan(session, cast.office, LOST_CARD, codes=(code,))) == (1, 0, 0, 0)
 
 
 def test_all_or_nothing_imports_nothing_when_one_row_is_bad(session: Session, cast: Cast) -> None:
@@ -217,6 +237,113 @@ def test_system_codes_pass_by_those_that_the_file_gives(session: Session, cast: 
     planned = plan(session, cast.office, LOST_CARD, OTHER, RESIDENCE_PERMIT, codes=("", "ZD-000001"))
     carry_out(session, planned, cast.office)
     assert sorted(session.scalars(select(Entry.code))) == ["ZD-000001", "ZD-000002", "ZD-000003"]
+
+
+def test_numbering_goes_on_after_the_highest_code_of_another_bases_export(session: Session, cast: Cast) -> None:
+    moved = plan(session, cast.office, LOST_CARD, codes=("ZD-999999",))
+    carry_out(session, moved, cast.office)
+    carry_out(session, plan(session, cast.office, RESIDENCE_PERMIT, codes=("ZD-000007",)), cast.office)
+    for question in "甲乙":
+        carry_out(session, plan(session, cast.office, replace(LOST_CARD, question=question)), cast.office)
+    assert set(session.scalars(select(Entry.code))) == {"ZD-000007", "ZD-999999", "ZD-1000000", "ZD-1000001"}
+
+
+def test_a_base_that_numbers_itself_takes_no_system_code_that_it_did_not_give(session: Session, cast: Cast) -> None:
+    carry_out(session, plan(session, cast.office, LOST_CARD), cast.office)
+    planned = plan(session, cast.office, OTHER, codes=("ZD-999999",))
+    assert (planned.refused[0].column, "不是本库给出的" in planned.refused[0].reason) == ("编号", True)
+    assert numbers(plan(session, cast.office, replace(LOST_CARD, answer="新"), codes=("ZD-000001",))) == (0, 1, 0, 0)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_row_that_resembles_a_renamed_entry_is_refused_not_lost(session: Session, cast: Cast, turned: bool) -> None:
+    published(session, LOST_CARD, code="A-1")
+    renamed = CandidateRow("表", 3 if turned else 2, replace(LOST_CARD, question="补卡怎么办"), "A-1")
+    old = CandidateRow("表", 2 if turned else 3, LOST_CARD)
+    given = [old, renamed] if turned else [renamed, old]
+    planned = plan_import(session, given, (), grants=grants_of(cast.office))
+    assert [changed.code for changed in planned.changed] == ["A-1"]
+    assert numbers(planned) == (0, 1, 0, 1)
+    assert (planned.refused[0].row, "修改的是同一条目（编号 A-1）" in planned.refused[0].reason) == (old.row, True)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_two_rows_that_say_different_things_of_one_entry_are_found_in_either_order(
+    session: Session, cast: Cast, turned: bool
+) -> None:
+    published(session, LOST_CARD, code="A-1")
+    reworded = replace(LOST_CARD, answer="新")
+    given = (LOST_CARD, reworded) if turned else (reworded, LOST_CARD)
+    planned = plan(session, cast.office, *given, codes=("", "A-1") if turned else ("A-1", ""))
+    assert numbers(planned) == (0, 1, 0, 1)
+
+
+def test_publishing_takes_along_what_was_waiting_with_the_same_words(session: Session, cast: Cast) -> None:
+    published(session, LOST_CARD, code="A-1")
+    changed = replace(LOST_CARD, answer="新")
+    carry_out(session, plan(session, cast.editor, changed, OTHER), cast.editor)
+    lifecycle.create_entry(session, RESIDENCE_PERMIT, code="B-1", actor=None, now=NOW)
+    session.commit()
+    planned = plan(session, cast.office, changed, OTHER, RESIDENCE_PERMIT, RESIDENCE_PERMIT)
+    assert (numbers(planned), len(planned.pending)) == ((0, 0, 4, 0), 3)
+    report = apply_import(session, planned, all_or_nothing=True, publish=True, actor=cast.office, now=NOW)
+    session.commit()
+    assert (report.unchanged, report.pending, report.off, report.published) == (4, 3, 0, True)
+    assert set(session.scalars(select(Version.status))) == {VersionStatus.PUBLISHED, VersionStatus.SUPERSEDED}
+    live = select(Version.entry_id).where(Version.status == VersionStatus.PUBLISHED)
+    assert set(session.scalars(live)) == set(session.scalars(select(ChangeLog.entry_id)))
+    again = plan(session, cast.office, changed, OTHER, RESIDENCE_PERMIT)
+    assert (numbers(again), again.pending) == ((0, 0, 3, 0), ())
+
+
+def test_what_waits_is_counted_and_left_waiting_without_publishing(session: Session, cast: Cast) -> None:
+    carry_out(session, plan(session, cast.editor, LOST_CARD), cast.editor)
+    planned = plan(session, cast.editor, LOST_CARD)
+    report = apply_import(session, planned, all_or_nothing=True, publish=False, actor=cast.editor, now=NOW)
+    assert (report.unchanged, report.pending, report.published) == (1, 1, False)
+    assert session.scalars(select(Version.status)).all() == [VersionStatus.SUBMITTED]
+
+
+def test_what_was_taken_off_stays_off_and_is_said(session: Session, cast: Cast) -> None:
+    lifecycle.withdraw(session, published(session, LOST_CARD), "已停止执行", actor=cast.office, now=NOW)
+    session.commit()
+    planned = plan(session, cast.office, LOST_CARD)
+    report = apply_import(session, planned, all_or_nothing=True, publish=True, actor=cast.office, now=NOW)
+    assert (report.unchanged, report.pending, report.off) == (1, 0, 1)
+    assert session.scalars(select(Version.status)).all() == [VersionStatus.WITHDRAWN]
+
+
+def test_of_two_imports_of_one_question_the_second_is_told(session: Session, cast: Cast) -> None:
+    with Session(session.get_bind()) as other:
+        first, second = plan(session, cast.office, LOST_CARD), plan(other, cast.office, LOST_CARD)
+        carry_out(session, first, cast.office)
+        with pytest.raises(Conflict, match="其他人"):
+            apply_import(other, second, all_or_nothing=True, publish=False, actor=None, now=NOW)
+    assert session.scalar(select(func.count(Entry.id))) == 1
+
+
+@pytest.mark.parametrize("publish", [False, True])
+def test_an_import_does_not_overwrite_what_somebody_published_since(
+    session: Session, cast: Cast, publish: bool
+) -> None:
+    live = published(session, LOST_CARD, code="A-1")
+    planned = plan(session, cast.office, replace(LOST_CARD, answer="文件中的"), OTHER)
+    theirs = lifecycle.add_version(session, live.entry, replace(LOST_CARD, answer="别人的"), actor=None, now=NOW)
+    lifecycle.submit(session, theirs, actor=None, now=NOW)
+    lifecycle.publish(session, theirs, actor=None, now=NOW)
+    session.commit()
+    with pytest.raises(Conflict, match="没有导入任何一行"):
+        apply_import(session, planned, all_or_nothing=True, publish=publish, actor=cast.office, now=NOW)
+    session.rollback()
+    assert [content.answer for content in contents(session, VersionStatus.PUBLISHED)] == ["别人的"]
+
+
+def test_changes_elsewhere_do_not_stop_an_import(session: Session, cast: Cast) -> None:
+    planned = plan(session, cast.office, LOST_CARD)
+    published(session, RESIDENCE_PERMIT)
+    published(session, replace(LOST_CARD, unit=POLICE))
+    carry_out(session, planned, cast.office)
+    assert session.scalar(select(func.count(Entry.id))) == 3
 
 
 def test_plan_alone_writes_nothing(session: Session, cast: Cast) -> None:

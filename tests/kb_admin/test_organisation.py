@@ -40,5 +40,13 @@ def test_changed_phone_is_brought_up_to_date(session: Session) -> None:
 
 def test_definition_that_names_an_unknown_unit_is_refused(session: Session) -> None:
     organisation = replace(read_demonstration().organisation, units=())
-    with pytest.raises(Invalid, match="没有名为“安澜市人力资源和社会保障局”的单位"):
+    with pytest.raises(Invalid, match="没有名为“安澜市人力资源和社会保障局”的承办单位"):
         establish(session, organisation, password_hash="一")
+
+
+def test_a_grant_that_is_listed_twice_is_given_once(session: Session) -> None:
+    organisation = read_demonstration().organisation
+    doubled = tuple(replace(person, grants=person.grants * 2) for person in organisation.people)
+    establish(session, replace(organisation, people=doubled), password_hash="一")
+    grants = sum(len(person.grants) for person in session.scalars(select(Person)))
+    assert grants == sum(len(person.grants) for person in organisation.people)

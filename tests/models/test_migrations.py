@@ -1,15 +1,16 @@
 """The database is what the mapped classes say, on both kinds, from empty."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, insert, inspect
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
 from models.base import Base
 from models.database import open_engine
-from models.knowledge import Attachment, Basis, Entry, Phrasing, Version
+from models.knowledge import Attachment, Basis, CodeNumbers, Entry, Phrasing, Version
 from models.migrate import differences, is_current, upgrade
 from models.organisation import Region, RoleGrant, Unit
 from models.tables import METADATA
@@ -56,6 +57,10 @@ IMPOSSIBLE: dict[str, tuple[type[Base], dict[str, object]]] = {
     "two regions of one name": (Region, {"name": "安澜市", "level": "city"}),
     "an editor without a unit": (RoleGrant, {"person_id": 1, "role": "editor"}),
     "an agent of one unit": (RoleGrant, {"person_id": 1, "role": "agent", "unit_id": 1}),
+    "an agent twice": (RoleGrant, {"person_id": 1, "role": "agent"}),
+    "an editor of one unit twice": (RoleGrant, {"person_id": 2, "role": "editor", "unit_id": 1}),
+    "one county's office twice": (RoleGrant, {"person_id": 6, "role": "county_office", "region_id": 2}),
+    "a second count of codes": (CodeNumbers, {"id": 2, "last": 0, "given": False}),
     "a city unit with a counterpart": (
         Unit,
         {"name": "甲局", "level": "city", "region_id": 1, "counterpart_id": 1, "phone": ""},
@@ -141,6 +146,14 @@ IMPOSSIBLE: dict[str, tuple[type[Base], dict[str, object]]] = {
     ),
     "a gap without words": (Gap, {"text": "", "note": "", "person_id": 1, "at": NOW}),
 }
+
+
+@pytest.mark.parametrize("year", [1, 1948, 2200, 9999])
+def test_no_moment_is_stored_that_no_list_could_show(year: int, session: Session, cast: Cast) -> None:
+    version = published(session, LOST_CARD)
+    version.valid_to = datetime(year, 12, 31, tzinfo=UTC)
+    with pytest.raises(StatementError, match="is not between 1949-01-01 and 2200-01-01"):
+        session.flush()
 
 
 @pytest.mark.parametrize("what", IMPOSSIBLE)

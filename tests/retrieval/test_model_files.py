@@ -57,11 +57,20 @@ def test_a_model_is_built_once_and_then_found(own_folder: Path, models: Path) ->
     assert [path.name for path in models.iterdir() if not path.name.endswith(".lock")] == ["own-model"]
 
 
-def test_a_ready_model_carried_in_is_used_where_it_lies(own_folder: Path, models: Path, tmp_path: Path) -> None:
+def test_a_ready_model_carried_in_is_copied_to_where_its_name_finds_it(
+    own_folder: Path, models: Path, tmp_path: Path
+) -> None:
     _fetch(own_folder, models)
-    ready = models / "own-model"
-    assert fetch(str(ready), tmp_path / "other", hub=None, bundle=None, report=print) == ready
-    assert not (tmp_path / "other").exists()
+    ready, other = models / "own-model", tmp_path / "other"
+    copy = fetch(str(ready), other, hub=None, bundle=None, report=print)
+    assert copy == other / "own-model"
+    assert verify(copy) == verify(ready)
+    assert _fetch(ready, other) == []  # nothing left to do
+    assert _fetch(other / "own-model", other) == []
+    (copy / "model.onnx").write_bytes(b"damaged")
+    assert fetch(str(ready), other, hub=None, bundle=None, report=print) == copy
+    assert verify(copy) == verify(ready)
+    assert [path.name for path in other.iterdir() if not path.name.endswith(".lock")] == ["own-model"]
 
 
 def test_the_licence_is_said_before_the_model_is_built(own_folder: Path, models: Path) -> None:

@@ -35,6 +35,7 @@ TABLES = (
     "regions",
     "people",
     "failed_logins",
+    "code_numbers",
     "change_log",
 )
 """Each stands before those it points to."""
@@ -49,10 +50,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_change_log")),
         sqlite_autoincrement=True,
     )
+    numbers = op.create_table(
+        "code_numbers",
+        sa.Column("id", IDENTITY, nullable=False),
+        sa.Column("last", IDENTITY, nullable=False),
+        sa.Column("given", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_code_numbers_only_row")),
+        sa.CheckConstraint("last >= 0", name=op.f("ck_code_numbers_counts_from_zero")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_code_numbers")),
+    )
+    op.bulk_insert(numbers, [{"id": 1, "last": 0, "given": False}])
     op.create_table(
         "failed_logins",
         sa.Column("id", IDENTITY, nullable=False),
         sa.Column("login", sa.String(length=64), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_failed_logins")),
     )
@@ -197,14 +209,15 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["region_id"], ["regions.id"], name=op.f("fk_role_grants_region_id")),
         sa.ForeignKeyConstraint(["unit_id"], ["units.id"], name=op.f("fk_role_grants_unit_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_role_grants")),
-        sa.UniqueConstraint(
-            "person_id",
-            "role",
-            "unit_id",
-            "region_id",
-            name=op.f("uq_role_grants_person_id_role_unit_id_region_id"),
-        ),
     )
+    for name, columns, where in (
+        ("ix_role_grants_one_unit", ["person_id", "role", "unit_id"], "unit_id IS NOT NULL"),
+        ("ix_role_grants_one_region", ["person_id", "role", "region_id"], "region_id IS NOT NULL"),
+        ("ix_role_grants_one_role", ["person_id", "role"], "unit_id IS NULL AND region_id IS NULL"),
+    ):
+        op.create_index(
+            name, "role_grants", columns, unique=True, sqlite_where=sa.text(where), postgresql_where=sa.text(where)
+        )
     op.create_index(op.f("ix_role_grants_person_id"), "role_grants", ["person_id"], unique=False)
     op.create_index(op.f("ix_role_grants_unit_id"), "role_grants", ["unit_id"], unique=False)
     op.create_table(
