@@ -28,6 +28,7 @@ router = APIRouter(include_in_schema=False)
 
 SHOWN_ROWS = 200
 """Rows listed in the page; the report to download has them all."""
+CHOOSE_HEADER = "没有认出表头，请先选择表头所在的行（或选“没有表头”）"
 
 
 @dataclass(frozen=True)
@@ -119,13 +120,15 @@ def trial_page(
     """Columns as understood, and what an import would do. Nothing is written."""
     require(caller.grants, Action.IMPORT)
     read = _read(services, caller, key, reading)
-    plan = plan_import(session, read.rows, read.problems, grants=caller.grants)
+    plan = plan_import(session, read.rows, read.problems, grants=caller.grants, faulty=read.faulty)
     context = {
         "key": key,
         "read": read,
         "plan": plan,
         "reading": reading,
         "header_rows": reading.header_rows(),
+        "undecided": _undecided(read, reading),
+        "choose_header": CHOOSE_HEADER,
         "refused": [read.located(problem) for problem in plan.refused[:SHOWN_ROWS]],
         "shown_rows": SHOWN_ROWS,
         "report_address": f"/import/{key}/refused.xlsx?{request.url.query}",
@@ -151,7 +154,7 @@ def trial_report(
     """The rows that would be refused, as a file to mend and import again."""
     require(caller.grants, Action.IMPORT)
     read = _read(services, caller, key, reading)
-    plan = plan_import(session, read.rows, read.problems, grants=caller.grants)
+    plan = plan_import(session, read.rows, read.problems, grants=caller.grants, faulty=read.faulty)
     return _download(refusals_xlsx(read, plan.refused))
 
 
@@ -169,7 +172,9 @@ def carry_out(
     """Do what the trial showed, by the same reading, in one transaction; then delete the file."""
     require(caller.grants, Action.IMPORT)
     read = _read(services, caller, key, reading)
-    plan = plan_import(session, read.rows, read.problems, grants=caller.grants)
+    if undecided := _undecided(read, reading):
+        raise Invalid(f"{'、'.join(undecided)}：{CHOOSE_HEADER}。")
+    plan = plan_import(session, read.rows, read.problems, grants=caller.grants, faulty=read.faulty)
     report = apply_import(
         session,
         plan,
@@ -225,6 +230,13 @@ def _read(services: Services, caller: Caller, key: str, reading: Reading) -> Rea
     except FileRefused:
         uploads.drop(folder, key)
         raise
+
+
+def _undecided(read: ReadFile, reading: Reading) -> list[str]:
+    """Sheets read without a header that may have one all the same: only the person can tell."""
+    told = reading.header_rows()
+    tables = [table for table in read.tables if table.first_rows and not table.passed_over]
+    return [table.sheet for table in tables if not table.layout.header_row and table.sheet not in told]
 
 
 def _units(session: Session, caller: Caller) -> list[str]:

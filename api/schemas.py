@@ -182,6 +182,25 @@ class TableShown(BaseModel):
     columns: list[ColumnShown]
 
 
+class PartChange(BaseModel):
+    """One part of an entry that the file says otherwise."""
+
+    field: EntryField
+    before: str = Field(description="原来的内容，只取不同之处前后一段；空为没有。")
+    after: str = Field(description="文件中的内容，同上。")
+    cleared: str = Field(description="将清空的内容，如“相似问法 4 条”；没有清空则为空。")
+
+
+class ChangedEntry(BaseModel):
+    """A row that changes an entry."""
+
+    sheet: str
+    row: int
+    code: str
+    question: str
+    changes: list[PartChange]
+
+
 class ImportResponse(BaseModel):
     filename: str
     applied: bool = Field(description="false 为试算，没有写入。")
@@ -194,6 +213,7 @@ class ImportResponse(BaseModel):
     off: int = Field(description="不变的行中，条目已下架、到期或失效的；导入不会恢复。")
     refused: int
     tables: list[TableShown]
+    changed_entries: list[ChangedEntry] = Field(description="有改动的条目，改动哪几项。文件没有的列不改动。")
     problems: list[RowProblem] = Field(description="不能导入的行及原因；一行可以有几处。")
     notices: list[RowProblem] = Field(description="读法与原样不同、但没有丢失内容之处。")
 

@@ -14,7 +14,7 @@ from api.wiring import UsingSession
 from ingest.rows import Defaults
 from ingest.spreadsheets import ReadFile, read_file
 from kb_admin.exporting import Wanted, entries_to_export
-from kb_admin.importing import ImportPlan, ImportReport, apply_import, plan_import
+from kb_admin.importing import ChangedRow, ImportPlan, ImportReport, apply_import, plan_import
 from kb_admin.permissions import Action, require
 from models.errors import NotFound, Problem
 from models.values import Publicity
@@ -45,11 +45,13 @@ def import_file(
         list[str] | None,
         Form(description="表头在第几行，不写则自动识别，可以多次给出：Sheet1=2；没有表头写 Sheet1=0。"),
     ] = None,
-    unit: Annotated[str, Form(description="文件中没有责任单位时用它。")] = "",
-    region: Annotated[str, Form(description="文件中没有适用区域时用它；默认为本市。")] = "",
-    publicity: Annotated[Publicity, Form(description="文件中没有公开属性时用它。")] = Publicity.INTERNAL,
+    unit: Annotated[str, Form(description="文件中没有责任单位时，新增的条目用它。")] = "",
+    region: Annotated[str, Form(description="文件中没有适用区域时，新增的条目用它；默认为本市。")] = "",
+    publicity: Annotated[Publicity, Form(description="文件中没有公开属性时，新增的条目用它。")] = Publicity.INTERNAL,
 ) -> schemas.ImportResponse:
     """读文件、与库中条目逐行比对：多少行新增、修改、不变、不能导入，不能导入的逐行说明原因。
+
+    文件没有的列（.jsonl 为该行没有的键），已有条目的那一项不改动；有这一列而留空的，那一项清空。
 
     默认只试算。`dry_run=false` 时写入，全部在一个事务中完成。
     """
@@ -62,7 +64,7 @@ def import_file(
         header_rows=files.header_rows(header or []),
         defaults=defaults,
     )
-    plan = plan_import(session, read.rows, read.problems, grants=caller.grants)
+    plan = plan_import(session, read.rows, read.problems, grants=caller.grants, faulty=read.faulty)
     if dry_run:
         return _planned(read, plan)
     report = apply_import(
@@ -137,8 +139,22 @@ def _planned(read: ReadFile, plan: ImportPlan, report: ImportReport | None = Non
             )
             for table in read.tables
         ],
+        changed_entries=[_changed(row) for row in plan.changed],
         problems=_rows(read.located(problem) for problem in plan.refused),
         notices=_rows(read.notices),
+    )
+
+
+def _changed(changed: ChangedRow) -> schemas.ChangedEntry:
+    return schemas.ChangedEntry(
+        sheet=changed.row.sheet,
+        row=changed.row.row,
+        code=changed.code,
+        question=changed.row.content.question,
+        changes=[
+            schemas.PartChange(field=c.field, before=c.before, after=c.after, cleared=c.cleared)
+            for c in changed.changes
+        ],
     )
 
 

@@ -97,10 +97,14 @@ class _Reading:
         columns = self.layout.by_field.items()
         given = {field_ for field_, column in columns if not keyed or column.index in self.row.cells}
         given -= {field_ for field_ in NEVER_EMPTY if not self.line(field_)}
-        listed = self.cell(F.BASIS)
-        if isinstance(listed, tuple) and any(isinstance(item, dict) for item in listed):
+        if keyed and F.BASIS in given and not self._names_documents_only():
             given |= {F.BASIS_NUMBER, F.BASIS_ATTACHMENTS}
         return frozenset(given)
+
+    def _names_documents_only(self) -> bool:
+        listed = self.cell(F.BASIS)
+        items = listed if isinstance(listed, tuple) else (listed,)
+        return any(items) and not any(isinstance(item, dict) for item in items)
 
     def cell(self, field_: F) -> Content:
         """The cell of a field; blank when it is missing or faulty."""

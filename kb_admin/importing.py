@@ -1,7 +1,7 @@
 """From the rows of a file to entries: first a plan that changes nothing; then the change, as planned."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -9,31 +9,15 @@ from sqlalchemy.orm import Session
 
 from kb_admin import arrivals, codes, lifecycle, permissions
 from kb_admin.arrivals import Arrival
-from kb_admin.content_rules import code_faults, content_faults
+from kb_admin.changes import FieldChange, changes
+from kb_admin.completing import completed, ground
+from kb_admin.content_rules import MAX_PHRASING, Fault, code_faults, content_faults
 from kb_admin.contents import Asked, Footing, KnownEntry, Standing, known_entries, read_footing
 from kb_admin.permissions import Action, Grant, grants_of
 from models.errors import Conflict, Invalid, Problem
 from models.organisation import Person, Region, Unit
 from models.values import CandidateRow, EntryContent, EntryField, VersionStatus
-from models.wording import visible
-
-PARTS = {
-    "question": EntryField.QUESTION,
-    "answer": EntryField.ANSWER,
-    "unit": EntryField.UNIT,
-    "region": EntryField.REGION,
-    "similar": EntryField.SIMILAR,
-    "spoken": EntryField.SPOKEN,
-    "keywords": EntryField.KEYWORDS,
-    "category": EntryField.CATEGORY,
-    "bases": EntryField.BASIS,
-    "valid_from": EntryField.VALID_FROM,
-    "valid_to": EntryField.VALID_TO,
-    "publicity": EntryField.PUBLICITY,
-    "info_type": EntryField.INFO_TYPE,
-}
-"""Each part of EntryContent under the name that people know it by."""
-
+from models.wording import unreadable, visible
 
 S = VersionStatus
 PENDING = frozenset({S.DRAFT, S.SUBMITTED, S.CHECKED})
@@ -47,15 +31,21 @@ class NewRow:
 
 @dataclass(frozen=True)
 class ChangedRow:
-    """A row that says something else than the entry's newest version."""
+    """A row that says something else than the entry's newest and live versions."""
 
     row: CandidateRow
+    """With what its file does not have as the entry has it."""
     entry_id: int
     code: str
     number: int
     """Of the version that the row becomes."""
-    parts: tuple[EntryField, ...]
-    """What differs, in the order of a file's columns."""
+    before: EntryContent
+    """Of the live version, of the newest where none is live."""
+
+    @property
+    def changes(self) -> tuple[FieldChange, ...]:
+        """What differs, in the order of a file's columns."""
+        return changes(self.before, self.row.content)
 
 
 @dataclass(frozen=True)
@@ -119,25 +109,33 @@ class ImportReport:
 
 
 def plan_import(
-    session: Session, rows: Sequence[CandidateRow], problems: Sequence[Problem], *, grants: Iterable[Grant]
+    session: Session,
+    rows: Sequence[CandidateRow],
+    problems: Sequence[Problem],
+    *,
+    grants: Iterable[Grant],
+    faulty: Sequence[CandidateRow] = (),
 ) -> ImportPlan:
-    """Compare the rows with the base. ``problems`` are those that reading the file already found.
+    """Compare the rows with the base. ``problems`` are those that reading the file already found, ``faulty`` the rows
+    that have them: their other faults are told at once.
 
-    A row is matched by its code; without one, by unit and standard question. It is unchanged when the newest
-    or the live version says the same. Raises Forbidden when the grants allow no import at all.
+    A row is matched by its code; without one, by unit and standard question. What its file has no column for stays as
+    it is in the entry. It is unchanged when the newest or the live version says the same. Raises Forbidden when the
+    grants allow no import at all.
     """
     held = frozenset(grants)
     permissions.require(held, Action.IMPORT)
     faults = _Faults.read(session, held)
-    found = [[_problem(row, field, reason) for field, reason in faults.of(row)] for row in rows]
-    sound = [row for row, faulty in zip(rows, found, strict=True) if not faulty]
+    base = _Base(session, faults)
+    whole = base.with_kept_parts(rows)
+    found = [faults.problems_of(row) for row in whole]
+    sound = [row for row, wrong in zip(whole, found, strict=True) if not wrong]
+    further = [problem for row in base.with_kept_parts(faulty) for problem in faults.problems_of(row)]
     footing = read_footing(session, *_keys(sound))
-    comparison = _Comparison(
-        footing, known_entries(session, footing.standings), takes_over_codes=not codes.has_given(session)
-    )
+    comparison = _Comparison(footing, base.entries_of(footing), takes_over_codes=not codes.has_given(session))
     comparison.place(sound)
     order = {place: index for index, place in enumerate(_places(rows, problems))}
-    refused = [*problems, *(problem for faulty in found for problem in faulty), *comparison.refused]
+    refused = [*_blamed_once(problems, further), *(p for wrong in found for p in wrong), *comparison.refused]
     return ImportPlan(
         tuple(sorted(comparison.new, key=lambda new: order[new.row.sheet, new.row.row])),
         tuple(sorted(comparison.changed, key=lambda changed: order[changed.row.sheet, changed.row.row])),
@@ -211,6 +209,12 @@ def _keys(rows: Iterable[CandidateRow]) -> tuple[set[str], set[Asked]]:
     return {row.code for row in listed if row.code}, {_asked(row) for row in listed}
 
 
+def _is_findable(row: CandidateRow) -> bool:
+    """Whether the base can be asked for the row; no database takes every character."""
+    unit, question = _asked(row)
+    return not code_faults(row.code) and len(question) <= MAX_PHRASING and not unreadable(f"{unit}{question}")
+
+
 def _asked(row: CandidateRow) -> Asked:
     return row.content.unit, row.content.question
 
@@ -228,6 +232,12 @@ class _Faults:
         units = {name: unit_id for unit_id, name in session.execute(select(Unit.id, Unit.name))}
         return cls(units, frozenset(session.scalars(select(Region.name))), grants)
 
+    def may_import(self, unit_id: int) -> bool:
+        return permissions.may(self.grants, Action.IMPORT, unit_id=unit_id)
+
+    def problems_of(self, row: CandidateRow) -> list[Problem]:
+        return [_problem(row, field, reason) for field, reason in self.of(row)]
+
     def of(self, row: CandidateRow) -> Iterator[tuple[EntryField, str]]:
         for fault in (*code_faults(row.code), *content_faults(row.content)):
             yield fault.field, fault.reason
@@ -236,12 +246,45 @@ class _Faults:
             yield EntryField.UNIT, "缺少责任单位，导入时也没有指定默认单位。"
         elif unit not in self.units:
             yield EntryField.UNIT, f"没有名为“{visible(unit)}”的承办单位，请改用已有单位的全称。"
-        elif not permissions.may(self.grants, Action.IMPORT, unit_id=self.units[unit]):
+        elif not self.may_import(self.units[unit]):
             yield EntryField.UNIT, f"您不能导入“{unit}”的条目：信息采编员限本单位，其他单位的由市热线办导入。"
         if not region:
             yield EntryField.REGION, "缺少适用区域，导入时也没有指定默认区域。"
         elif region not in self.regions:
             yield EntryField.REGION, f"没有名为“{visible(region)}”的区域。"
+
+
+class _Base:
+    """The entries of which the rows speak, each read once while it stands as it was."""
+
+    def __init__(self, session: Session, faults: _Faults) -> None:
+        self.session = session
+        self.faults = faults
+        self.entries: dict[int, KnownEntry] = {}
+
+    def entries_of(self, footing: Footing) -> Mapping[int, KnownEntry]:
+        """At least those that the footing names, by id, and none read before it that has moved since."""
+        moved = [i for i, standings in footing.standings.items() if not self._is_read(i, standings)]
+        self.entries.update(known_entries(self.session, moved))
+        return self.entries
+
+    def _is_read(self, entry_id: int, standings: Sequence[Standing]) -> bool:
+        entry = self.entries.get(entry_id)
+        return entry is not None and {entry.newest, entry.live_standing or entry.newest} == set(standings)
+
+    def with_kept_parts(self, rows: Sequence[CandidateRow]) -> list[CandidateRow]:
+        """The rows, completed where they speak of an entry that the person may change. Of several entries with the
+        row's question any will do here; the comparison completes it again for the one that is meant."""
+        partial = [row for row in rows if row.given < frozenset(EntryField) and _is_findable(row)]
+        footing = read_footing(self.session, *_keys(partial))
+        entries = self.entries_of(footing)
+        known: dict[tuple[str, int], CandidateRow] = {}
+        for row in partial:
+            named = footing.by_code.get(row.code)
+            entry_id = named or next(iter(footing.by_question.get(_asked(row), ())), None)
+            if entry_id is not None and self.faults.may_import(entries[entry_id].unit_id):
+                known[row.sheet, row.row] = completed(row, entries[entry_id])
+        return [known.get((row.sheet, row.row), row) for row in rows]
 
 
 class _Comparison:
@@ -275,10 +318,10 @@ class _Comparison:
     def _compare(self, row: CandidateRow) -> None:
         """The row names no entry of the base: its unit and question decide."""
         free = [entry for entry in self._namesakes(row) if entry.entry_id not in self.changed_entries]
-        twin = next((entry for entry in free if _says(entry, row)), None)
+        twin = next((entry for entry in free if _says(entry, completed(row, entry))), None)
         earlier = self.by_question.get(_asked(row))
         if twin is not None and not (earlier and earlier.content == row.content):
-            self._same(row, twin)
+            self._same(completed(row, twin), twin)
         elif earlier is not None:
             self._repeated(row, earlier)
         else:
@@ -286,6 +329,12 @@ class _Comparison:
 
     def _update(self, row: CandidateRow, entry: KnownEntry) -> None:
         """The row speaks of this entry."""
+        whole = completed(row, entry) if entry.unit == row.content.unit else row
+        faults = content_faults(whole.content) if whole.content != row.content else ()
+        self._change(whole, entry, faults)
+
+    def _change(self, row: CandidateRow, entry: KnownEntry, faults: Sequence[Fault]) -> None:
+        """``faults`` are those of what the row and the entry say together."""
         if entry.unit != row.content.unit:
             reason = f"编号“{row.code or entry.code}”已由其他单位的条目使用，条目不能改换单位。"
             self._refuse(row, EntryField.CODE, reason)
@@ -293,10 +342,13 @@ class _Comparison:
             self._same(row, entry)
         elif row.content.question != entry.latest.question and self._taken(row, entry):
             self._refuse(row, EntryField.QUESTION, "本单位已有另一条目或文件中另一行使用这一标准问。")
+        elif faults:
+            for fault in faults:
+                self._refuse(row, fault.field, fault.reason)
         else:
             self.changed_entries[entry.entry_id] = row
-            parts = _differences(entry.latest, row.content)
-            self.changed.append(ChangedRow(row, entry.entry_id, entry.code, entry.newest.number + 1, parts))
+            number = entry.newest.number + 1
+            self.changed.append(ChangedRow(row, entry.entry_id, entry.code, number, ground(entry)))
             self._accept(row)
 
     def _unknown_code(self, row: CandidateRow, free: Sequence[KnownEntry]) -> None:
@@ -337,7 +389,7 @@ class _Comparison:
         elif row.code and row.code == earlier.code:
             self._refuse(row, EntryField.CODE, f"编号“{row.code}”与{_place(earlier)}重复，但内容不同。")
         else:
-            differs = "、".join(part.label for part in _differences(earlier.content, row.content))
+            differs = "、".join(change.name for change in changes(earlier.content, row.content))
             reason = f"与{_place(earlier)}是同一单位的同一标准问，但{differs}不同。请合并为一条，或改写标准问。"
             self._refuse(row, EntryField.QUESTION, reason)
 
@@ -367,14 +419,14 @@ def _place(row: CandidateRow) -> str:
     return f"工作表“{row.sheet}”第 {row.row} 行"
 
 
-def _differences(before: EntryContent, after: EntryContent) -> tuple[EntryField, ...]:
-    names = [part.name for part in fields(EntryContent)]
-    differing = {PARTS[name] for name in names if getattr(before, name) != getattr(after, name)}
-    return tuple(field for field in EntryField if field in differing)
-
-
 def _problem(row: CandidateRow, field: EntryField, reason: str) -> Problem:
     return Problem(row.sheet, row.row, field.label, reason)
+
+
+def _blamed_once(problems: Sequence[Problem], further: Iterable[Problem]) -> list[Problem]:
+    """A cell that could not be read looks missing to every other rule; of its column the first problem stands."""
+    blamed = {(problem.sheet, problem.row, problem.column) for problem in problems}
+    return [*problems, *(p for p in further if (p.sheet, p.row, p.column) not in blamed)]
 
 
 def _places(rows: Iterable[CandidateRow], problems: Iterable[Problem]) -> list[tuple[str, int]]:

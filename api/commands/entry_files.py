@@ -17,11 +17,12 @@ from ingest.refusals import refusals_xlsx
 from ingest.rows import Defaults
 from ingest.spreadsheets import ReadFile, read_file
 from kb_admin.exporting import Wanted, entries_to_export
-from kb_admin.importing import ImportPlan, apply_import, plan_import
+from kb_admin.importing import ChangedRow, ImportPlan, apply_import, plan_import
 from models.errors import Invalid, ZhidaError
 from models.values import Publicity
 
 SHOWN_PROBLEMS = 20
+SHOWN_CHANGES = 20
 
 
 def import_files(
@@ -39,9 +40,9 @@ def import_files(
         list[str] | None,
         typer.Option("--header", help="表头在第几行，可多次给出：Sheet1=2，没有表头写 Sheet1=0；默认自动识别。"),
     ] = None,
-    unit: Annotated[str, typer.Option(help="文件中没有责任单位时用它。")] = "",
-    region: Annotated[str, typer.Option(help="文件中没有适用区域时用它；默认为本市。")] = "",
-    publicity: Annotated[Publicity, typer.Option(help="文件中没有公开属性时用它。")] = Publicity.INTERNAL,
+    unit: Annotated[str, typer.Option(help="文件中没有责任单位时，新增的条目用它。")] = "",
+    region: Annotated[str, typer.Option(help="文件中没有适用区域时，新增的条目用它；默认为本市。")] = "",
+    publicity: Annotated[Publicity, typer.Option(help="文件中没有公开属性时，新增的条目用它。")] = Publicity.INTERNAL,
     report: Annotated[Path | None, typer.Option(help="把不能导入的行写成 .xlsx，改好后可再导入。")] = None,
 ) -> None:
     """导入条目：.xlsx、.csv、.jsonl。默认只试算；一个文件一个事务，依次导入，遇到不能导入的文件即停。"""
@@ -53,7 +54,7 @@ def import_files(
         for place, path in enumerate(paths):
             try:
                 read = read_file(path, mapping=choices, header_rows=header_rows, defaults=defaults)
-                plan = plan_import(session, read.rows, read.problems, grants=OFFICE)
+                plan = plan_import(session, read.rows, read.problems, grants=OFFICE, faulty=read.faulty)
                 _describe(read, plan)
                 if report is not None:
                     report.write_bytes(refusals_xlsx(read, plan.refused))
@@ -104,10 +105,24 @@ def _describe(read: ReadFile, plan: ImportPlan) -> None:
     )
     if plan.pending or plan.off:
         say(f"  不变的行中：尚未发布 {len(plan.pending)}，已下架、到期或失效 {len(plan.off)}（导入不会恢复）")
+    for changed in plan.changed[:SHOWN_CHANGES]:
+        _describe_change(changed)
+    if len(plan.changed) > SHOWN_CHANGES:
+        say(f"    ……另有 {len(plan.changed) - SHOWN_CHANGES} 条修改。")
     for problem in plan.refused[:SHOWN_PROBLEMS]:
         say(f"    {read.located(problem)}")
     if len(plan.refused) > SHOWN_PROBLEMS:
         say(f"    ……另有 {len(plan.refused) - SHOWN_PROBLEMS} 处，用 --report 文件 取得全部。")
+
+
+def _describe_change(changed: ChangedRow) -> None:
+    say(f"    修改 {changed.code}（工作表“{changed.row.sheet}”第 {changed.row.row} 行）{changed.row.content.question}")
+    for change in changed.changes:
+        if not change.cleared:
+            say(f"      {change.name}：{change.before or '（空）'} → {change.after}")
+    lost = "、".join(change.cleared for change in changed.changes if change.cleared)
+    if lost:
+        say(f"      将清空：{lost}")
 
 
 def _carry_out(session: Session, plan: ImportPlan, *, all_or_nothing: bool, publish: bool) -> None:

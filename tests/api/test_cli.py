@@ -205,6 +205,20 @@ def test_import_by_command_writes_only_when_told(zhida: Zhida, tmp_path: Path) -
     assert "不变 1" in zhida("import", *source)
 
 
+def test_the_dry_run_says_what_would_change_and_be_lost(zhida: Zhida, tmp_path: Path) -> None:
+    zhida("setup", "--demo")
+    file = tmp_path / "新.csv"
+    source = (file, "--unit", "安澜市公安局")
+    file.write_text("问题,答案,关键字\n直升机停机坪怎么申请,向民航部门申请。,停机坪\n", encoding="utf-8")
+    zhida("import", *source, "--apply", "--publish")
+    file.write_text("问题,答案,关键字\n直升机停机坪怎么申请,向机场申请。,\n", encoding="utf-8")
+    said = zhida("import", *source)
+    assert "新增 0，修改 1，不变 0，不能导入 0" in said
+    assert "第 2 行）直升机停机坪怎么申请" in said
+    assert "答案：向民航部门申请。 → 向机场申请。" in said
+    assert "将清空：关键字 1 个" in said
+
+
 def test_of_several_files_it_is_said_which_are_in_the_base(zhida: Zhida, tmp_path: Path, say: Say) -> None:
     zhida("setup", "--demo")
     first, faulty, last = (tmp_path / f"{name}.csv" for name in ("一", "二", "三"))

@@ -135,6 +135,61 @@ def test_the_template_offers_this_bases_units(visit: Visit, people: Cast) -> Non
     assert _import(visit(people.editor), reply.content)["rows"] == 0
 
 
+FEW = f"标准问,答案,备注\n{LOST_CARD.question},新答案。,".encode()
+BLANK = f"标准问,答案,相似问法,依据\n{LOST_CARD.question},新答案。,,".encode()
+
+
+@ON_BOTH
+def test_a_file_with_few_columns_wipes_nothing(visit: Visit, people: Cast, base: Session) -> None:
+    live = published(base, LOST_CARD)
+    office, unit = visit(people.office), LOST_CARD.unit
+    tried = _import(office, FEW, name="a.csv", unit=unit)
+    (changed,) = tried["changed_entries"]
+    assert (changed["row"], changed["code"], changed["question"]) == (2, live.entry.code, LOST_CARD.question)
+    assert [(c["field"], c["after"], c["cleared"]) for c in changed["changes"]] == [("answer", "新答案。", "")]
+    _import(office, FEW, name="a.csv", unit=unit, dry_run="false", publish="true")
+    base.expire_all()
+    assert live.entry.versions[-1].content() == replace(LOST_CARD, answer="新答案。")
+
+
+def test_what_an_empty_column_would_wipe_is_said(visit: Visit, people: Cast, base: Session) -> None:
+    published(base, LOST_CARD)
+    office = visit(people.office)
+    (changed,) = _import(office, BLANK, name="a.csv", unit=LOST_CARD.unit)["changed_entries"]
+    assert [c["cleared"] for c in changed["changes"] if c["cleared"]] == ["相似问法 2 条", "依据 1 件"]
+    trial = office.post("/import", files={"file": ("a.csv", BLANK)}).headers["location"]
+    page = office.get(trial, params={"unit": LOST_CARD.unit}).text
+    assert '<strong class="lost">将清空：相似问法 2 条、依据 1 件</strong>' in page
+    assert "→ 新答案。" in page
+
+
+def test_nothing_is_confirmed_before_somebody_says_where_the_header_is(
+    visit: Visit, people: Cast, base: Session
+) -> None:
+    office = visit(people.office)
+    content = "\n".join(f"社保卡丢了怎么办{n},到窗口补领新的社保卡。" for n in "123").encode()
+    trial = office.post("/import", files={"file": ("a.csv", content)}).headers["location"]
+    reading = {"unit": LOST_CARD.unit, "region": people.city.name}
+    sentence = "没有认出表头，请先选择表头所在的行（或选“没有表头”）"
+    page = office.get(trial, params=reading).text
+    assert sentence in page
+    assert 'class="primary" disabled' in page
+    refused = office.post(f"{trial}/apply", data=reading)
+    assert (refused.status_code, sentence in refused.text) == (422, True)
+    page = office.get(trial, params={**reading, "header": "a.csv=0"}).text
+    assert sentence not in page
+    assert 'class="primary" disabled' not in page
+    assert office.post(f"{trial}/apply", data={**reading, "header": "a.csv=0"}).status_code == 303
+    assert base.scalar(select(func.count()).select_from(Entry)) == 3
+
+
+def test_all_faults_of_a_row_are_told_at_once(visit: Visit, people: Cast) -> None:
+    content = f"标准问,答案,生效时间,责任单位\n甲,,昨天,{LOST_CARD.unit}".encode()
+    tried = _import(visit(people.stranger), content, name="a.csv")
+    assert [problem["column"][:1] for problem in tried["problems"]] == ["C", "B", "D"]
+    assert tried["refused"] == 1
+
+
 @ON_BOTH
 def test_what_other_programs_write_for_never_harms_no_list(visit: Visit, people: Cast, base: Session) -> None:
     office = visit(people.office)

@@ -113,7 +113,7 @@ def test_change_names_what_differs_and_becomes_the_next_version(session: Session
     published(session, LOST_CARD, code="A-1")
     changed = replace(LOST_CARD, question="社保卡丢失怎样补办", keywords=("补办",))
     planned = plan(session, cast.office, changed, codes=("A-1",))
-    assert planned.changed[0].parts == (EntryField.QUESTION, EntryField.KEYWORDS)
+    assert [c.field for c in planned.changed[0].changes] == [EntryField.QUESTION, EntryField.KEYWORDS]
     carry_out(session, planned, cast.office, publish=True)
     assert contents(session, VersionStatus.PUBLISHED) == [changed]
     assert contents(session, VersionStatus.SUPERSEDED) == [LOST_CARD]

@@ -1,6 +1,7 @@
 """What a file has no column for stays as it is in a known entry; what it empties is emptied, and said so."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
@@ -18,7 +19,7 @@ from tests.cast import CITY, COUNTY, LOST_CARD, NOW, POLICE, RESIDENCE_PERMIT, S
 FEW = frozenset({F.QUESTION, F.ANSWER})
 
 
-def few(answer: str = "新答案。", *, code: str = "", given: frozenset[F] = FEW, **parts: object) -> CandidateRow:
+def few(answer: str = "新答案。", *, code: str = "", given: frozenset[F] = FEW, **parts: Any) -> CandidateRow:
     """A row of a file with question and answer only; unit and region are what the person chose for such rows."""
     content = EntryContent(LOST_CARD.question, answer, SOCIAL_SECURITY, COUNTY)
     return CandidateRow("表", 2, replace(content, **parts), code, given)
@@ -37,6 +38,23 @@ def test_what_the_file_has_no_column_for_stays(session: Session, cast: Cast, cod
     session.commit()
     assert live.entry.versions[-1].content() == replace(LOST_CARD, answer="新答案。")
     assert len(plan(session, cast.office, few(code=code)).unchanged) == 1
+
+
+def test_no_answer_column_is_no_missing_answer(session: Session, cast: Cast) -> None:
+    published(session, LOST_CARD, code="A-1")
+    given = frozenset({F.CODE, F.QUESTION, F.SPOKEN})
+    planned = plan(session, cast.office, few("", code="A-1", given=given, spoken="新口径。"))
+    assert planned.changed[0].row.content == replace(LOST_CARD, spoken="新口径。")
+    assert plan(session, cast.office, few("", question="新问题", given=given)).refused[0].column == "答案"
+
+
+def test_of_several_entries_with_the_question_the_row_is_completed_for_the_one_it_says_the_same_as(
+    session: Session, cast: Cast
+) -> None:
+    published(session, LOST_CARD, code="A-1")
+    published(session, replace(LOST_CARD, answer="第二答案。", keywords=()), code="A-2")
+    assert plan(session, cast.office, few("第二答案。")).unchanged[0].code == "A-2"
+    assert "编号" in plan(session, cast.office, few("第三答案。")).refused[0].reason
 
 
 def test_a_column_that_is_there_and_empty_clears(session: Session, cast: Cast) -> None:
@@ -135,7 +153,8 @@ def test_changes_say_old_and_new_shortened_around_the_difference() -> None:
 def test_changes_name_what_is_lost() -> None:
     bare = EntryContent(LOST_CARD.question, LOST_CARD.answer, LOST_CARD.unit, LOST_CARD.region)
     found = changes(LOST_CARD, bare)
-    assert "、".join(c.cleared for c in found if c.cleared) == "相似问法 2 条、口径、关键字 2 个、类目、依据 1 件、信息类型"
+    lost = ["相似问法 2 条", "口径", "关键字 2 个", "类目", "依据 1 件", "信息类型"]
+    assert [c.cleared for c in found if c.cleared] == lost
     assert [(c.before, c.after) for c in found if c.field is F.PUBLICITY] == [("公开", "内部")]
     dated = changes(bare, replace(bare, valid_to=NOW))
     assert [(c.before, c.after) for c in dated] == [("", "2026-11-20 10:30")]
