@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from api.wiring import Services
 from models.knowledge import Entry, Version
 from tests.browser.conftest import Open
 from tests.cast import CITY, SOCIAL_SECURITY, Cast
@@ -39,7 +40,9 @@ def spreadsheet(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_spreadsheet_is_imported_and_found(open_as: Open, people: Cast, base: Session, spreadsheet: Path) -> None:
+def test_a_spreadsheet_is_imported_and_found(
+    open_as: Open, people: Cast, base: Session, services: Services, spreadsheet: Path
+) -> None:
     page = open_as(people.office, "/import")
     page.set_input_files("#file", spreadsheet)
     expect(page.get_by_role("heading", name="试算结果")).to_be_visible()
@@ -51,6 +54,7 @@ def test_a_spreadsheet_is_imported_and_found(open_as: Open, people: Cast, base: 
     page.get_by_label("直接发布").check()
     page.get_by_role("button", name="确认导入").click()
     expect(page.locator(".banner-good")).to_contain_text("已导入")
+    services.follower.catch_up()
     page.goto("/?q=失业金怎么领")
     expect(page.locator(".card:visible")).to_contain_text("带身份证到窗口申领")
 
