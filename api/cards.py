@@ -27,9 +27,9 @@ OPENING_LENGTH = 70
 """Characters of the spoken answer in the list of other candidates: two lines of it."""
 
 NOISE = 0.02
-"""Confidence below which a hit is not worth a look."""
+"""Confidence below which a hit is not worth a look where nothing can be answered directly."""
 NOISE_BESIDE_FIRST = 0.1
-"""The same, as a share of the first hit's confidence."""
+"""The same, as a share of the confidence of the first that it stands beside."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def view_of(
             judged=before.verdicts.get(shown.version.id),
             now=now,
         )
-        for rank, shown in enumerate(_without_noise(found.answers), start=1)
+        for rank, shown in enumerate(_worth_a_look(found), start=1)
     )
     first = 1 if outcome is Outcome.DIRECT and cards else 0
     if opened is None or not 0 <= opened <= len(cards):
@@ -256,12 +256,16 @@ def _card(
     )
 
 
-def _without_noise(answers: Sequence[ShownEntry]) -> Sequence[ShownEntry]:
-    """Only what may be meant. The answers stand best first, so those that go are the last ones."""
-    if not answers:
-        return answers
-    least = max(NOISE, answers[0].hit.score * NOISE_BESIDE_FIRST)
-    return [shown for shown in answers if shown.hit.score >= least]
+def _worth_a_look(found: Found) -> Sequence[ShownEntry]:
+    """Only what may be meant. Beside a direct answer the next best are neighbours, measured against the best of them;
+    otherwise all are measured against the first. They stand best first, so those that go are the last ones."""
+    if found.result.outcome is Outcome.DIRECT:
+        first, rest, least = found.answers[:1], found.answers[1:], 0.0
+    else:
+        first, rest, least = (), found.answers, NOISE
+    if rest:
+        least = max(least, rest[0].hit.score * NOISE_BESIDE_FIRST)
+    return [*first, *(shown for shown in rest if shown.hit.score >= least)]
 
 
 def _said(outcome: Outcome, cards: Sequence[Card]) -> str:

@@ -21,7 +21,7 @@ FULL, HALF = (1280, 800), (640, 860)
 
 def direct(page: Page) -> None:
     """A question with one answer, about one part of it."""
-    _ask(page, "个体工商户怎么办执照要多少钱")
+    _ask(page, "我妈社保卡丢了怎么补")
 
 
 def choosing(page: Page) -> None:
@@ -96,7 +96,8 @@ def _take(
     page.fill("#login", login)
     page.fill("#password", PASSWORD)
     page.keyboard.press("Enter")
-    page.locator("#q").wait_for()
+    page.locator("#q, .table, main").first.wait_for()
+    page.wait_for_load_state()
     prepare(page)
     page.screenshot(path=IMAGES / f"{name}.png", caret="initial")
     context.close()

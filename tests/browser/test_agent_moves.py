@@ -66,7 +66,7 @@ def test_internal_text_is_marked_and_copied_only_on_purpose(
     type_and_ask(page, INTERNAL)
     expect(page.locator(".card:visible h2")).to_contain_text("内部")
     expect(page.locator(".card:visible .spoken-label")).to_have_text("内部提示")
-    expect(page.get_by_text("口径", exact=True)).to_have_count(0)
+    expect(page.locator(".card:visible").get_by_text("口径", exact=True)).to_have_count(0)
     page.keyboard.press("Control+c")
     expect(page.locator("#said")).to_have_text("内部内容，再按一次 Ctrl+C 复制")
     assert clipboard(page) == "之前的"
