@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from time import perf_counter
 from typing import Protocol
@@ -88,10 +89,10 @@ class EmbeddedIndex:
         """The best ``k`` entries that ``viewer`` may see and that are valid at ``now``, and what to say of them."""
         watch = _Stopwatch()
         generation = self._generation
-        question = understand(query, self._tokeniser, self._vocabularies, None)
+        question = understand(query, self._tokeniser, self._vocabularies)
         watch.lap("words")
         if self._encoder:
-            question = understand(query, self._tokeniser, self._vocabularies, self._encoder.encode([query])[0])
+            question = replace(question, vector=self._encoder.encode([query])[0])
         watch.lap("encode")
         found = [
             (segment, candidates(question, segment, generation, live & segment.columns.visible(viewer, now)))

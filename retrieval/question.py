@@ -45,8 +45,8 @@ class Understood:
         return [term for term in self.pair_terms if term is not None]
 
 
-def understand(text: str, tokeniser: Tokeniser, vocabularies: Vocabularies, vector: Matrix | None) -> Understood:
-    """Tokens of the question with their numbers in the index."""
+def understand(text: str, tokeniser: Tokeniser, vocabularies: Vocabularies) -> Understood:
+    """Tokens of the question with their numbers in the index; its vector is still to be set."""
     words = _distinct(tokeniser.content_words(text))
     pairs = _distinct(bigrams(text))
     squeezed = normalise(text).replace(" ", "")
@@ -60,7 +60,7 @@ def understand(text: str, tokeniser: Tokeniser, vocabularies: Vocabularies, vect
         kinds=kind_table([told])[0],
         numbers=_distinct(_NUMBER.findall(told)),
         places=tokeniser.places(told) if told else (),
-        vector=vector,
+        vector=None,
     )
 
 
