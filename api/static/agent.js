@@ -429,7 +429,11 @@ result.addEventListener("submit", (event) => {
 });
 result.addEventListener(
   "toggle",
-  (event) => event.target.matches(".wrong[open]") && event.target.querySelector("fieldset button").focus(),
+  // The event comes late: whoever is already in the note stays there.
+  ({ target }) =>
+    target.matches(".wrong[open]") &&
+    !target.querySelector("fieldset").contains(document.activeElement) &&
+    target.querySelector("fieldset button").focus(),
   true,
 );
 form.addEventListener("submit", (event) => {
