@@ -1,6 +1,6 @@
 """One consistent state of the index: its segments, which of their rows live, and the statistics over them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,9 +41,3 @@ class Generation:
         return term is not None and any(
             term < len(s.document_frequency) and s.document_frequency[term] > 0 for s in (self.words, self.answers)
         )
-
-    def live_rows(self) -> Iterator[tuple[Segment, int]]:
-        """Every live document as segment and row."""
-        for segment, live in self.parts:
-            for row in np.flatnonzero(live):
-                yield segment, int(row)

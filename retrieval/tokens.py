@@ -68,8 +68,7 @@ def stop_words() -> frozenset[str]:
 @cache
 def synonyms() -> dict[str, str]:
     """Each word of ``dictionary/synonyms.txt`` to the first of its group."""
-    groups = [line.split() for line in _lines("synonyms.txt")]
-    return {word: group[0] for group in groups for word in group}
+    return {word: first for first, group in alternatives().items() for word in group}
 
 
 @cache
