@@ -1,12 +1,15 @@
 """Asking the base a question: search, read what is shown from the database, write down what was shown."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from api.matching import as_searched, plainly_asked
 from api.security import Caller
 from api.wiring import Services
 from kb_admin.permissions import Action, require
@@ -15,19 +18,37 @@ from models.errors import Invalid
 from models.knowledge import Version
 from models.usage import Question, ShownAnswer
 from models.values import Outcome, VersionStatus
-from retrieval.documents import Hit, Result, Suggestion
+from retrieval.documents import Facet, Hit, Result, Suggestion
 
 MOST_SUGGESTIONS = 8
 SAME_QUESTION = timedelta(minutes=2)
 """A reloaded page, or a form sent again, asks nothing new; the next caller with the same words comes later."""
 
 
+NOISE = 0.02
+"""Confidence below which a hit is not worth a look where there is no answer."""
+NOISE_BESIDE_FIRST = 0.1
+"""The same, as a share of the confidence of the first that it stands beside."""
+
+
+class HitRole(StrEnum):
+    """What a hit is to the question."""
+
+    ANSWER = "answer"
+    CANDIDATE = "candidate"
+    HINT = "hint"
+    """Near the question, and not its answer."""
+
+
 @dataclass(frozen=True)
 class ShownEntry:
-    """One answer on the screen: what the version says, and why it is there."""
+    """One entry on the screen: what the version says, and why it is there."""
 
     version: Version
     hit: Hit
+    role: HitRole
+    untold: tuple[str, ...]
+    """What the question asks about (费用, 材料 …) and the entry does not tell; a hint owes no answer."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +67,21 @@ class Asked(Found):
 
 
 def ask(
-    services: Services, session: Session, text: str, caller: Caller, now: datetime, *, k: int | None = None
+    services: Services,
+    session: Session,
+    text: str,
+    caller: Caller,
+    now: datetime,
+    *,
+    k: int | None = None,
+    literal: bool = False,
 ) -> Asked:
     """What ``find`` finds, written down with the question.
 
     Asked again at once, and answered alike, it stays the one question.
     """
     started = time.perf_counter()
-    found = find(services, session, text, caller, now, k=k)
+    found = find(services, session, text, caller, now, k=k, literal=literal)
     result, answers = found.result, found.answers
     question = _checked(text, services.settings.question_characters)
     last = _last_question(session, caller.person_id, now)
@@ -76,14 +104,30 @@ def ask(
 
 
 def find(
-    services: Services, session: Session, text: str, caller: Caller, now: datetime, *, k: int | None = None
+    services: Services,
+    session: Session,
+    text: str,
+    caller: Caller,
+    now: datetime,
+    *,
+    k: int | None = None,
+    literal: bool = False,
 ) -> Found:
-    """The best ``k`` answers, by default as many as the settings say. Nothing is written down."""
+    """The best ``k`` that are worth a look, by default as many as the settings say. Nothing is written down.
+
+    ``literal``: slips of the keyboard are not mended.
+    """
     require(caller.grants, Action.SEARCH)
     question = _checked(text, services.settings.question_characters)
-    found = services.index.search(question, caller.viewer, now, k or services.settings.shown_answers)
-    answers = _still_live(session, found.hits)
-    return Found(_without_the_gone(found, answers), answers)
+    most = k or services.settings.shown_answers
+    found = services.index.search(question, caller.viewer, now, most, literal=literal)
+    live = _still_live(session, found.hits)
+    result = _worth_a_look(_without_the_gone(found, live))
+    asked = plainly_asked(as_searched(question, result))
+    answers = tuple(
+        _shown(live[hit.version_id], hit, _role(result.outcome, n), asked) for n, hit in enumerate(result.hits)
+    )
+    return Found(replace(result, facet=_facet(result)), answers)
 
 
 def _last_question(session: Session, person_id: int, now: datetime) -> Question | None:
@@ -112,18 +156,17 @@ def _checked(text: str, longest: int) -> str:
     return question
 
 
-def _still_live(session: Session, hits: tuple[Hit, ...]) -> tuple[ShownEntry, ...]:
-    """The hits whose version is published at this very moment; the index may lag by a blink."""
+def _still_live(session: Session, hits: Sequence[Hit]) -> dict[int, Version]:
+    """Those of the versions that are published at this very moment; the index may lag by a blink."""
     live = select(Version).where(
         Version.id.in_([hit.version_id for hit in hits]), Version.status == VersionStatus.PUBLISHED
     )
-    versions = {version.id: version for version in session.scalars(live)}
-    return tuple(ShownEntry(versions[hit.version_id], hit) for hit in hits if hit.version_id in versions)
+    return {version.id: version for version in session.scalars(live)}
 
 
-def _without_the_gone(found: Result, answers: tuple[ShownEntry, ...]) -> Result:
-    """The result as shown. With its best answer gone, nothing says that the next one is good enough."""
-    hits = tuple(shown.hit for shown in answers)
+def _without_the_gone(found: Result, live: Mapping[int, Version]) -> Result:
+    """The result as it holds now. With its best answer gone, nothing says that the next one is good enough."""
+    hits = tuple(hit for hit in found.hits if hit.version_id in live)
     if hits == found.hits:
         return found
     if not hits:
@@ -133,3 +176,34 @@ def _without_the_gone(found: Result, answers: tuple[ShownEntry, ...]) -> Result:
     else:
         outcome = found.outcome
     return replace(found, hits=hits, outcome=outcome)
+
+
+def _worth_a_look(found: Result) -> Result:
+    """Only what may be meant. Beside a direct answer the next best are neighbours, measured against the best of them;
+    otherwise all are measured against the first. They stand best first, so those that go are the last ones."""
+    sure = 1 if found.outcome is Outcome.DIRECT else 0
+    rest = found.hits[sure:]
+    least = NOISE if found.outcome is Outcome.NONE else 0.0
+    if rest:
+        least = max(least, rest[0].score * NOISE_BESIDE_FIRST)
+    return replace(found, hits=(*found.hits[:sure], *(hit for hit in rest if hit.score >= least)))
+
+
+def _shown(version: Version, hit: Hit, role: HitRole, asked: frozenset[str]) -> ShownEntry:
+    untold = () if role is HitRole.HINT else tuple(name for name in hit.untold if name in asked)
+    return ShownEntry(version, hit, role, untold)
+
+
+def _role(outcome: Outcome, place: int) -> HitRole:
+    if outcome is Outcome.NONE:
+        return HitRole.HINT
+    return HitRole.ANSWER if outcome is Outcome.DIRECT and place == 0 else HitRole.CANDIDATE
+
+
+def _facet(found: Result) -> Facet | None:
+    """What tells the candidates apart, as far as they are shown; there is nothing to ask when one is the answer."""
+    if found.facet is None or found.outcome is not Outcome.CHOOSE:
+        return None
+    shown = [hit.entry_id for hit in found.hits]
+    values = {entry: found.facet.values[entry] for entry in shown if entry in found.facet.values}
+    return Facet(found.facet.name, values) if len(set(values.values())) > 1 else None

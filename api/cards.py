@@ -10,8 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api import dates
-from api.asking import Asked, Found, ShownEntry
-from api.matching import compare, question_words
+from api.asking import Asked, Found, HitRole, ShownEntry
+from api.matching import Words, as_searched, compare, question_words
 from api.rendering import Section, asked_heading, highlight, mark, plain_text, split_answer
 from api.said_before import SaidBefore
 from kb_admin.feedback import TIME_TO_TAKE_BACK
@@ -19,17 +19,19 @@ from kb_admin.permissions import Action, Grant, may
 from models.knowledge import Attachment, Version
 from models.usage import Gap, Verdict
 from models.values import BasisContent, Outcome, Publicity
+from retrieval.documents import Facet, Mended, Result, Synonym
 from retrieval.tokens import Tokeniser
 
 ALL_OPEN_UP_TO = 90
 """Characters. A whole answer this short is shown unfolded; folding it would hide more than it saves."""
 OPENING_LENGTH = 70
 """Characters of the spoken answer in the list of other candidates: two lines of it."""
+MOST_MENDED = 3
+"""Slips that are named; with more of them the question is better read than its repairs."""
 
-NOISE = 0.02
-"""Confidence below which a hit is not worth a look where nothing can be answered directly."""
-NOISE_BESIDE_FIRST = 0.1
-"""The same, as a share of the confidence of the first that it stands beside."""
+
+WORDS_OF_ROLES = {HitRole.ANSWER: Outcome.DIRECT, HitRole.CANDIDATE: Outcome.CHOOSE, HitRole.HINT: Outcome.NONE}
+"""The confidence word on a card."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Card(Content):
     """The same as one of the answers to a question."""
 
     rank: int
+    role: HitRole
     percent: int
     """Confidence in whole percent."""
     outcome: str
@@ -80,6 +83,12 @@ class Card(Content):
     """Words of the question in the entry's questions and keywords, the longest of those that overlap."""
     missing: tuple[str, ...]
     """Words of the question that the entry has nowhere."""
+    synonyms: tuple[Synonym, ...]
+    """Words of the question that the entry has as another word for the same."""
+    untold: tuple[str, ...]
+    """What the question asks about and the entry does not tell."""
+    facet: str
+    """What it is of the kinds that tell the candidates apart; empty when it says nothing of it."""
     opening: str
     """The first words of the answer, for the list of candidates."""
     judged: Verdict | None
@@ -89,12 +98,26 @@ class Card(Content):
 
 
 @dataclass(frozen=True)
+class Taken:
+    """What was looked for, where it is not just what was typed."""
+
+    mended: tuple[Mended, ...]
+    focus: str
+    """The part of a long story that was taken for the question."""
+    literal: bool
+    """Slips were left as typed, as the agent wished."""
+
+
+@dataclass(frozen=True)
 class AskedView:
     """A question, what was found, and what this person may do about it."""
 
     question_id: int | None
     """None: the question was not written down, so nothing can be said of its answers."""
     outcome: Outcome
+    taken: Taken
+    facet: tuple[str, tuple[str, ...]] | None
+    """What tells the candidates apart: its name, and its values in their order."""
     cards: tuple[Card, ...]
     first: int
     """Rank of the card that the outcome opens; 0: the agent chooses first."""
@@ -118,6 +141,11 @@ class AskedView:
         """Several are close and none is open yet."""
         return self.outcome is Outcome.CHOOSE and not self.opened
 
+    @property
+    def hints(self) -> bool:
+        """What is shown is near the question, and not its answer."""
+        return self.outcome is Outcome.NONE
+
 
 def view_of(
     found: Found,
@@ -125,6 +153,7 @@ def view_of(
     question: str,
     *,
     opened: int | None,
+    literal: bool,
     tokeniser: Tokeniser,
     before: SaidBefore,
     grants: frozenset[Grant],
@@ -132,22 +161,22 @@ def view_of(
 ) -> AskedView:
     """Lay out the answers. ``opened``: the rank that was asked for, None to let the outcome decide."""
     outcome = found.result.outcome
-    words = question_words(tokeniser, question)
+    searched = as_searched(question, found.result)
+    words = question_words(tokeniser, searched)
     question_id = found.question_id if isinstance(found, Asked) else None
     cards = tuple(
         _card(
             shown,
             rank,
-            outcome=outcome,
+            result=found.result,
             attachments=attachments.get(shown.version.id, {}),
-            question=question,
-            aspects=found.result.aspects,
-            words=words,
+            question=searched,
+            beside=compare(words, searched, shown.version.content(), tokeniser),
             question_id=question_id,
             judged=before.verdicts.get(shown.version.id),
             now=now,
         )
-        for rank, shown in enumerate(_worth_a_look(found), start=1)
+        for rank, shown in enumerate(found.answers, start=1)
     )
     first = 1 if outcome is Outcome.DIRECT and cards else 0
     if opened is None or not 0 <= opened <= len(cards):
@@ -157,10 +186,12 @@ def view_of(
     return AskedView(
         question_id=question_id,
         outcome=outcome,
+        taken=_taken(found.result, literal=literal),
+        facet=_values_in_order(found.result.facet, cards),
         cards=cards,
         first=first,
         opened=opened,
-        said=_said(outcome, cards),
+        said=_said(found.result, cards),
         may_judge=written and judges and outcome is not Outcome.NONE,
         may_record_gap=written and records,
         asks_again=not written and (judges or records),
@@ -226,23 +257,22 @@ def _card(
     shown: ShownEntry,
     rank: int,
     *,
-    outcome: Outcome,
+    result: Result,
     attachments: Mapping[str, str],
     question: str,
-    aspects: Sequence[str],
-    words: Sequence[str],
+    beside: Words,
     question_id: int | None,
     judged: Verdict | None,
     now: datetime,
 ) -> Card:
     hit, version = shown.hit, shown.version
-    content = content_of(version, attachments, question=question, aspects=aspects, words=hit.matched, now=now)
-    word = outcome if rank == 1 or outcome is Outcome.NONE else Outcome.CHOOSE
+    content = content_of(version, attachments, question=question, aspects=result.aspects, words=hit.matched, now=now)
+    word = WORDS_OF_ROLES[shown.role]
     opening = content.copy_text
-    beside = compare(words, question, version.content())
     return Card(
         **vars(content),
         rank=rank,
+        role=shown.role,
         percent=round(hit.score * 100),
         outcome=word.value,
         outcome_label=word.label,
@@ -250,28 +280,31 @@ def _card(
         phrasing_kind="标准问" if hit.phrasing == version.question else "相似问",
         matched=beside.shared,
         missing=beside.missing,
+        synonyms=tuple(synonym for synonym in hit.synonyms if synonym.found not in synonym.asked),
+        untold=shown.untold,
+        facet=result.facet.values.get(hit.entry_id, "") if result.facet else "",
         opening=opening if len(opening) <= OPENING_LENGTH else opening[:OPENING_LENGTH] + "…",
         judged=judged,
         question_id=judged.question_id if judged else question_id,
     )
 
 
-def _worth_a_look(found: Found) -> Sequence[ShownEntry]:
-    """Only what may be meant. Beside a direct answer the next best are neighbours, measured against the best of them;
-    otherwise all are measured against the first. They stand best first, so those that go are the last ones."""
-    if found.result.outcome is Outcome.DIRECT:
-        first, rest, least = found.answers[:1], found.answers[1:], 0.0
-    else:
-        first, rest, least = (), found.answers, NOISE
-    if rest:
-        least = max(least, rest[0].hit.score * NOISE_BESIDE_FIRST)
-    return [*first, *(shown for shown in rest if shown.hit.score >= least)]
+def _taken(result: Result, *, literal: bool) -> Taken:
+    """Of a story only the slips in the part that asks are told: that part stands beside them."""
+    told = [slip for slip in result.mended if not result.focus or slip.meant in result.focus]
+    return Taken(tuple(told[:MOST_MENDED]), result.focus.rstrip("，,；;、 "), literal)
 
 
-def _said(outcome: Outcome, cards: Sequence[Card]) -> str:
-    if outcome is Outcome.DIRECT and cards:
+def _values_in_order(facet: Facet | None, cards: Sequence[Card]) -> tuple[str, tuple[str, ...]] | None:
+    if facet is None:
+        return None
+    return facet.name, tuple(dict.fromkeys(card.facet for card in cards if card.facet))
+
+
+def _said(result: Result, cards: Sequence[Card]) -> str:
+    if result.outcome is Outcome.DIRECT and cards:
         return f"可直接答复：{_title(cards[0])}"
-    if outcome is Outcome.CHOOSE:
+    if result.outcome is Outcome.CHOOSE:
         return f"请核对，最相近的是：{_title(cards[0])}" if cards else "请核对"
     return "未找到，可按 Alt+G 记为知识缺失"
 

@@ -25,7 +25,7 @@ SECURITY_HEADERS = {
 }
 NOT_KEPT = {"Cache-Control": "no-store"}
 """For everything but static files: what it says depends on who asks."""
-UPLOADS = frozenset({"/import", "/api/v1/import"})
+UPLOADS = frozenset({"/import", "/thesaurus/import", "/api/v1/import"})
 """Where files are taken."""
 MULTIPART = b"multipart/form-data"
 FORMS = frozenset({MULTIPART, b"application/x-www-form-urlencoded"})

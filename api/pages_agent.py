@@ -23,6 +23,8 @@ from models.values import FaultReason, Judgement, Role
 
 router = APIRouter(include_in_schema=False)
 PageCaller = Annotated[Caller, Depends(page_caller)]
+Opened = Annotated[int | None, Query(alias="open")]
+"""Rank of the card to open."""
 Piece = Annotated[bool, Header(alias="X-Piece")]
 """The script asks for the changed piece; a plain form gets its page back."""
 
@@ -35,10 +37,11 @@ def agent_page(
     session: UsingSession,
     caller: PageCaller,
     q: str = "",
-    opened: Annotated[int | None, Query(alias="open")] = None,
+    opened: Opened = None,
+    literal: bool = False,
 ) -> HTMLResponse:
     """The search page, with the answer to the question in its address: reload and no script work."""
-    asked = _answer(request, services, session, caller, q, opened=opened) if q.strip() else None
+    asked = _answer(request, services, session, caller, q, opened=opened, literal=literal) if q.strip() else None
     context = {
         "question": q.strip(),
         "asked": asked,
@@ -58,10 +61,11 @@ def answer_piece(
     session: UsingSession,
     caller: PageCaller,
     q: str,
-    opened: Annotated[int | None, Query(alias="open")] = None,
+    opened: Opened = None,
+    literal: bool = False,
 ) -> HTMLResponse:
     """Only the answer."""
-    asked = _answer(request, services, session, caller, q, opened=opened)
+    asked = _answer(request, services, session, caller, q, opened=opened, literal=literal)
     return page(request, "answer.html", caller, {"question": q.strip(), "asked": asked, "reasons": list(FaultReason)})
 
 
@@ -70,7 +74,7 @@ def suggestions_piece(request: Request, services: UsingServices, caller: PageCal
     """Stored phrasings for what has been typed so far."""
     found = suggest(services, q, caller, utc_now())
     words = [q.strip()]
-    shown = [{"text": s.text, "marked": mark(s.text, words)} for s in found]
+    shown = [{"text": s.text, "marked": mark(s.text, words), "internal": s.internal} for s in found]
     return page(request, "suggestions.html", caller, {"suggestions": shown})
 
 
@@ -150,12 +154,19 @@ def take_back_gap(
 
 
 def _answer(
-    request: Request, services: Services, session: Session, caller: Caller, question: str, *, opened: int | None
+    request: Request,
+    services: Services,
+    session: Session,
+    caller: Caller,
+    question: str,
+    *,
+    opened: int | None,
+    literal: bool,
 ) -> AskedView:
     """The answers. A link on another site asks nothing in the person's name: then nothing is written down."""
     now = utc_now()
     ours = sender_of(request.headers) is Sender.OURS
-    found = (ask if ours else find)(services, session, question, caller, now)
+    found = (ask if ours else find)(services, session, question, caller, now, literal=literal)
     attachments = attachments_of(session, [shown.version.id for shown in found.answers])
     before = said_before(session, found.question_id, now=now) if isinstance(found, Asked) else SaidBefore()
     view = view_of(
@@ -163,6 +174,7 @@ def _answer(
         attachments,
         question,
         opened=opened,
+        literal=literal,
         tokeniser=services.tokeniser,
         before=before,
         grants=caller.grants,

@@ -5,9 +5,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.asking import Asked, ShownEntry
+from api.asking import Asked, HitRole, ShownEntry
 from models.knowledge import Transition, Version
 from models.values import EntryField, FaultReason, Judgement, Outcome, Publicity, VersionStatus
+from retrieval.documents import Facet
 
 LARGEST_ID = 2**63 - 1
 Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
@@ -24,6 +25,7 @@ class SearchRequest(Received):
 
     query: str = Field(description="来电人的问题，原话即可。长度上限见设置 question_characters。")
     k: int | None = Field(default=None, ge=1, le=20, description="最多给出几条；不写则取设置 shown_answers。")
+    literal: bool = Field(default=False, description="true 为按原样查找：不更正错别字，不把拼音当作汉字。")
 
 
 class FeedbackRequest(Received):
@@ -90,25 +92,58 @@ class Content(BaseModel):
     unit: UnitShown
 
 
+class SynonymShown(BaseModel):
+    """A word of the question and the word of the entry that stands for it."""
+
+    asked: str = Field(description="问题中的词。")
+    found: str = Field(description="条目中的同义词。")
+
+
+class MendedShown(BaseModel):
+    """A slip of the keyboard and what was taken to be meant."""
+
+    typed: str = Field(description="输入的字。")
+    meant: str = Field(description="查找时用的字。")
+
+
+class FacetShown(BaseModel):
+    """What tells the candidates apart."""
+
+    name: str = Field(description="按什么区分，如“参保身份”。")
+    values: list[str] = Field(description="各是哪一种，按所列条目的先后。")
+
+
 class HitShown(Content):
     """A version that was found, and why."""
 
+    role: HitRole = Field(
+        description="answer 可直接答复的答案，candidate 待核对的相近条目，hint 不是答案、仅供参考，不要照读。"
+    )
     score: float = Field(ge=0, le=1, description="该条目回答了这个问题的概率。")
     phrasing: str = Field(description="最相近的问法。")
     matched: list[str] = Field(description="问题中与条目相符的词，用于标亮。")
+    synonyms: list[SynonymShown] = Field(description="问题中的词，条目里写作另一个意思相同的词。")
+    untold: list[str] = Field(description="问到而该条目未说明的方面，如“费用”。")
+    facet: str = Field(description="在 facet 所说的区分中是哪一种；没有写明则为空。")
 
 
 class SearchResponse(BaseModel):
     question_id: int = Field(description="这次提问的编号，评价和登记缺失时使用。")
     outcome: Outcome = Field(description="direct 可直接答复，choose 请核对，none 未找到。")
     outcome_label: str
-    hits: list[HitShown] = Field(description="最好的在前。结果为 none 时，所列条目只供参考，不是答案。")
+    hits: list[HitShown] = Field(
+        description="最好的在前，可信度过低的不列出。结果为 none 时，所列条目只供参考，不是答案。"
+    )
+    mended: list[MendedShown] = Field(description="查找前更正的错别字和拼音；要按原样查找，请求中设 literal。")
+    focus: str = Field(description="问题较长时，按其中的这一句查找；空为全部。")
+    facet: FacetShown | None = Field(description="结论为 choose 时，所列条目按什么区分；没有则为空。")
     timings_ms: dict[str, float]
 
 
 class SuggestionShown(BaseModel):
     entry_id: int
     text: str
+    internal: bool = Field(description="内部条目，不要念给来电人。")
 
 
 class SuggestResponse(BaseModel):
@@ -258,11 +293,15 @@ def content_of(version: Version) -> Content:
 
 def search_response(asked: Asked) -> SearchResponse:
     """An asked question as programs read it."""
+    facet = asked.result.facet
     return SearchResponse(
         question_id=asked.question_id,
         outcome=asked.result.outcome,
         outcome_label=asked.result.outcome.label,
-        hits=[_hit(shown) for shown in asked.answers],
+        hits=[_hit(shown, facet) for shown in asked.answers],
+        mended=[MendedShown(typed=slip.typed, meant=slip.meant) for slip in asked.result.mended],
+        focus=asked.result.focus,
+        facet=FacetShown(name=facet.name, values=list(dict.fromkeys(facet.values.values()))) if facet else None,
         timings_ms=dict(asked.result.timings_ms),
     )
 
@@ -279,12 +318,16 @@ def version_shown(version: Version) -> VersionShown:
     )
 
 
-def _hit(shown: ShownEntry) -> HitShown:
+def _hit(shown: ShownEntry, facet: Facet | None) -> HitShown:
     return HitShown(
         **_content_fields(shown.version),
+        role=shown.role,
         score=shown.hit.score,
         phrasing=shown.hit.phrasing,
         matched=list(shown.hit.matched),
+        synonyms=[SynonymShown(asked=s.asked, found=s.found) for s in shown.hit.synonyms],
+        untold=list(shown.untold),
+        facet=facet.values.get(shown.hit.entry_id, "") if facet else "",
     )
 
 

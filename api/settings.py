@@ -50,8 +50,21 @@ class Settings(BaseSettings):
     )
     login_wait_minutes: int = Field(default=10, ge=1, description="输错密码达到上限后须等待的分钟数。")
     question_characters: int = Field(default=2000, ge=50, description="一个问题最多的字数。")
-    direct_threshold: float = Field(
-        default=0.8, gt=0, le=1, description="可信度不低于此值时提示“可直接答复”；调高则直接答复更少、更准。"
+    reader: bool = Field(
+        default=True,
+        description="最好的几条是否再精读一遍（更准，每问约多 6 至 12 毫秒）；较慢的机器可设为 false。",
+    )
+    wrong_per_100: float = Field(
+        default=5.0,
+        ge=0.5,
+        le=30,
+        description="每 100 条直接答复中最多容许几条有误；调低则直接答复更少、更准。由此定出“可直接答复”的界限。",
+    )
+    direct_threshold: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="直接指定“可直接答复”的可信度界限（0 至 1）；设了它，ZHIDA_WRONG_PER_100 不起作用。",
     )
     choose_threshold: float = Field(
         default=0.3, gt=0, le=1, description="可信度不低于此值而不到直接答复时提示“请核对”；再低为“未找到”。"
@@ -76,7 +89,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _thresholds_in_order(self) -> Self:
-        if self.choose_threshold > self.direct_threshold:
+        if self.direct_threshold is not None and self.choose_threshold > self.direct_threshold:
             raise Invalid("ZHIDA_CHOOSE_THRESHOLD 不能高于 ZHIDA_DIRECT_THRESHOLD。")
         return self
 

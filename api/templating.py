@@ -57,7 +57,11 @@ class Shell:
 WORK: tuple[tuple[str, frozenset[Role], tuple[tuple[str, str, Action], ...]], ...] = (
     ("坐席", frozenset(Role), (("知识查询", "/", Action.SEARCH),)),
     ("采编", frozenset(Role), (("知识条目", "/entries", Action.SEARCH), ("批量导入", "/import", Action.IMPORT))),
-    ("热线办", frozenset({Role.CITY_OFFICE}), (("知识缺失", "/gaps", Action.READ_GAPS),)),
+    (
+        "热线办",
+        frozenset({Role.CITY_OFFICE}),
+        (("知识缺失", "/gaps", Action.READ_GAPS), ("词库", "/thesaurus", Action.EDIT_THESAURUS)),
+    ),
     ("分析", frozenset({Role.ANALYST}), (("知识缺失", "/gaps", Action.READ_GAPS),)),
 )
 """Kind of work, who does it, and its pages, each with the action that one must be allowed."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from api import VERSION, asking, health, reading, schemas, v1_files
+from api import VERSION, asking, health, reading, schemas, v1_files, v1_thesaurus
 from api.clock import utc_now
 from api.security import UsingCaller, person_of
 from api.wiring import UsingServices, UsingSession
@@ -30,7 +30,7 @@ def search(
 
     只返回您有权查看、此刻有效的条目。每次提问都记录在案，评价和登记缺失时要用 `question_id`。
     """
-    found = asking.ask(services, session, asked.query, caller, utc_now(), k=asked.k)
+    found = asking.ask(services, session, asked.query, caller, utc_now(), k=asked.k, literal=asked.literal)
     response = schemas.search_response(found)
     session.commit()
     return response
@@ -43,7 +43,7 @@ def suggest(
     """已有问法中与正在输入的文字相符的，每个条目至多一个。"""
     found = asking.suggest(services, q, caller, utc_now())
     return schemas.SuggestResponse(
-        suggestions=[schemas.SuggestionShown(entry_id=s.entry_id, text=s.text) for s in found]
+        suggestions=[schemas.SuggestionShown(entry_id=s.entry_id, text=s.text, internal=s.internal) for s in found]
     )
 
 
@@ -122,3 +122,4 @@ def version() -> schemas.VersionResponse:
 
 
 router.include_router(v1_files.router)
+router.include_router(v1_thesaurus.router)

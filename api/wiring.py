@@ -16,11 +16,12 @@ from api.settings import Settings
 from ingest.follower import Follower
 from models.database import open_engine, sessions
 from models.migrate import is_current
-from retrieval.documents import Index
-from retrieval.embedded import EmbeddedIndex
+from retrieval.embedded import EmbeddedIndex, weights_for
 from retrieval.encoder import Encoder
 from retrieval.model_files import ModelError
-from retrieval.ranker import Thresholds
+from retrieval.ranker import Ranker, Thresholds
+from retrieval.reader import Reader, ReaderError
+from retrieval.thesaurus import Thesaurus
 from retrieval.tokens import Tokeniser
 from retrieval.vector_store import VectorStore
 
@@ -34,8 +35,7 @@ class Services:
     settings: Settings
     engine: Engine
     open_session: sessionmaker[Session]
-    index: Index
-    tokeniser: Tokeniser
+    index: EmbeddedIndex
     encoder: Encoder | None
     """None: no model is installed; search goes by words only, and every page says so."""
     follower: Follower
@@ -43,6 +43,11 @@ class Services:
     """Whom the published password let in when the process started; nobody in a real base."""
     memory: VectorStore | None
     """None without an encoder."""
+
+    @property
+    def tokeniser(self) -> Tokeniser:
+        """The one that the index uses now; another after each change of the thesaurus."""
+        return self.index.tokeniser
 
     @property
     def demonstration(self) -> bool:
@@ -63,24 +68,39 @@ def build(settings: Settings) -> Services:
     open_session = sessions(engine)
     encoder = load_encoder(settings)
     memory = VectorStore(settings.data_folder / "vectors.db", encoder) if encoder else None
-    tokeniser = Tokeniser(_own_words(settings.words_file))
+    own_words = _own_words(settings.words_file)
+    reader = load_reader(settings) if encoder else None
+    ranker = Ranker.load(weights_for(encoder, reader))
     index = EmbeddedIndex(
         encoder,
         memory=memory,
-        tokeniser=tokeniser,
-        thresholds=Thresholds(direct=settings.direct_threshold, choose=settings.choose_threshold),
+        reader=reader,
+        tokeniser=Tokeniser(own_words),
+        ranker=ranker,
+        thresholds=thresholds_of(settings, ranker),
     )
+
+    def use_thesaurus(thesaurus: Thesaurus) -> None:
+        index.use(Tokeniser(own_words, thesaurus))
+
     return Services(
         settings=settings,
         engine=engine,
         open_session=open_session,
         index=index,
-        tokeniser=tokeniser,
         encoder=encoder,
-        follower=Follower(open_session, index),
+        follower=Follower(open_session, index, use_thesaurus),
         demonstration_accounts=_demonstration_accounts(engine, open_session),
         memory=memory,
     )
+
+
+def thresholds_of(settings: Settings, ranker: Ranker) -> Thresholds:
+    """As many wrong answers as the office bears, unless the threshold itself is set."""
+    if settings.direct_threshold is not None:
+        return Thresholds(direct=settings.direct_threshold, choose=settings.choose_threshold)
+    direct = ranker.direct_threshold(settings.wrong_per_100)
+    return Thresholds(direct=max(direct, settings.choose_threshold), choose=settings.choose_threshold)
 
 
 def _demonstration_accounts(engine: Engine, open_session: sessionmaker[Session]) -> tuple[Account, ...]:
@@ -96,6 +116,17 @@ def load_encoder(settings: Settings) -> Encoder | None:
         return Encoder.load(settings.models_folder / settings.model, threads=os.cpu_count() or 1)
     except ModelError as error:
         logger.warning("未载入语义模型，仅按词语检索：%s", error)
+        return None
+
+
+def load_reader(settings: Settings) -> Reader | None:
+    """The reader that comes with the product; None when it is switched off or, with a warning in the log, damaged."""
+    if not settings.reader:
+        return None
+    try:
+        return Reader.load()
+    except ReaderError as error:
+        logger.warning("不精读：%s", error)
         return None
 
 

@@ -78,10 +78,10 @@ class Words(Baseline):
         self._tokeniser = tokeniser
 
     def _prepare(self, documents: Sequence[Document]) -> None:
-        self._bm25 = BM25Okapi([self._tokeniser.words(" ".join((*d.phrasings, d.answer))) or [""] for d in documents])
+        self._bm25 = BM25Okapi([self._tokeniser.cut(" ".join((*d.phrasings, d.answer))) or [""] for d in documents])
 
     def _scores(self, query: str) -> NDArray[np.float64]:
-        raw = np.asarray(self._bm25.get_scores(self._tokeniser.words(query)))
+        raw = np.asarray(self._bm25.get_scores(self._tokeniser.cut(query)))
         return np.asarray(np.maximum(raw, 0) / (np.maximum(raw, 0) + HALF_WAY), np.float64)
 
 
@@ -119,3 +119,14 @@ class ReciprocalRanks(Baseline):
             ranks[np.lexsort((np.arange(len(scores)), -scores))] = np.arange(1, len(scores) + 1)
             total += 1 / (RRF_K + ranks)
         return total * RRF_K / len(self._parts)
+
+
+class Mixture(ReciprocalRanks):
+    """Half the BM25 score over its highest, plus the cosine between its lowest (0) and its highest (1)."""
+
+    def _scores(self, query: str) -> NDArray[np.float64]:
+        saturated, cosine = (part.scores(query) for part in self._parts)
+        words = saturated / (1 - saturated)  # in proportion to the plain BM25 score
+        spread = float(np.ptp(cosine)) or 1.0
+        highest = float(words.max(initial=0.0)) or 1.0
+        return np.asarray((0.5 * words / highest + (cosine - cosine.min(initial=1.0)) / spread) / 1.5, np.float64)

@@ -10,7 +10,7 @@ import typer
 
 from benchmarks import quality, suite, timing
 from benchmarks.datasets import read_corpus, read_queries
-from benchmarks.encoders import open_encoder
+from benchmarks.encoders import open_encoder, open_reader
 from retrieval.embedded import EmbeddedIndex
 
 app = typer.Typer(help="测量：质量、速度。每个数字都由这里的命令得出。", no_args_is_help=True)
@@ -21,14 +21,18 @@ Kb = Annotated[Path, typer.Option("--kb", help="知识库文件 corpus.jsonl", e
 Queries = Annotated[Path, typer.Option("--queries", help="测试问题 queries.jsonl", exists=True, dir_okay=False)]
 Out = Annotated[Path, typer.Option("--out", help="结果文件 results.jsonl")]
 Model = Annotated[str | None, typer.Option("--model", help="模型名称；none 为不用模型，仅按词语；默认同服务设置")]
+Reads = Annotated[bool, typer.Option("--reader/--no-reader", help="是否精读最好的几条")]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="建库时同时编码的线程数；提问逐条进行，毫秒数才真实")]
 
 
 @app.command("quality")
-def run_quality(kb: Kb, queries: Queries, out: Out, model: Model = None, workers: Workers = ALL_CORES) -> None:
+def run_quality(  # noqa: PLR0917 - the options of a command
+    kb: Kb, queries: Queries, out: Out, model: Model = None, reader: Reads = True, workers: Workers = ALL_CORES
+) -> None:
     """在一个独立的库上逐条提问，写出每条结果，最后一行是汇总。"""
     corpus, asked = read_corpus(kb), read_queries(queries)
-    index = EmbeddedIndex(open_encoder(model, threads=workers))
+    encoder = open_encoder(model, threads=workers)
+    index = EmbeddedIndex(encoder, reader=open_reader(encoder, wanted=reader))
     _say(f"建库：{len(corpus.documents)} 条")
     seconds = quality.build(index, corpus)
     _say(f"建库用时 {seconds:.1f} 秒；提问 {len(asked)} 条")
@@ -39,30 +43,42 @@ def run_quality(kb: Kb, queries: Queries, out: Out, model: Model = None, workers
 
 
 @app.command("all")
-def run_all(
+def run_all(  # noqa: PLR0917 - the options of a command
     data: Annotated[Path, typer.Option(help="开发数据所在文件夹；没有时只测演示库")] = Path("../shared/data"),
     model: Model = None,
     workers: Workers = ALL_CORES,
+    reader: Reads = True,
+    held: Annotated[bool, typer.Option("--held", help="演示库改用从未用于调试的问题")] = False,
     out: Annotated[Path | None, typer.Option(help="另存为 Markdown")] = None,
 ) -> None:
-    """各数据集与演示库上，与三个基线并排比较（make bench 的第一步）。"""
-    text = suite.run(data, open_encoder(model, threads=workers), _say)
+    """各数据集与演示库上，与四个基线并排比较（make bench 的第一步）。"""
+    encoder = open_encoder(model, threads=workers)
+    text = suite.run(data, encoder, open_reader(encoder, wanted=reader), _say, held=held)
     print(text)
     if out is not None:
         out.write_text(text + "\n", encoding="utf-8")
 
 
 @app.command("speed")
-def run_speed(
+def run_speed(  # noqa: PLR0917 - the options of a command
     sizes: Annotated[str, typer.Option(help="条目数，逗号分隔")] = "2000,20000",
     questions: Annotated[int, typer.Option(min=1, help="提问条数")] = 500,
     data: Annotated[Path, typer.Option(help="取真实文本的文件夹")] = Path("../shared/data"),
     model: Model = None,
+    reader: Reads = True,
     workers: Workers = ALL_CORES,
 ) -> None:
     """不同库规模下一次检索各环节的毫秒数。"""
     encoder = open_encoder(model, threads=workers)
-    print(timing.run([int(size) for size in sizes.split(",")], questions, data, encoder, _say))
+    print(
+        timing.run(
+            [int(size) for size in sizes.split(",")],
+            questions,
+            data,
+            (encoder, open_reader(encoder, wanted=reader)),
+            _say,
+        )
+    )
 
 
 def _say(line: str) -> None:

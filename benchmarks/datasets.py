@@ -20,8 +20,12 @@ class Query:
     relevant: frozenset[str] = frozenset()
     exclude: frozenset[str] = frozenset()
     answerable: bool = True
+    about: str = ""
+    """The entry it was written about: the one that answers it, or just does not."""
+    kind: str = ""
+    """How it is put (colloquial, keywords, story …), or why nothing answers it (near_miss, out_of_scope, hidden)."""
     split: str = ""
-    """'dev' or 'held' where a set keeps some questions back from tuning."""
+    """'train', 'dev' or 'held', by entry: the reader is trained on the first, nothing is tuned on the last."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ def read_queries(*paths: Path) -> list[Query]:
                     relevant=relevant,
                     exclude=frozenset(_texts(row, "exclude", path, line)),
                     answerable=bool(row.get("answerable", bool(relevant))),
+                    about=str(row.get("about", "")),
+                    kind=str(row.get("kind", "")),
                     split=str(row.get("split", "")),
                 )
             )

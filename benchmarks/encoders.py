@@ -1,4 +1,4 @@
-"""The encoder that a run asks for."""
+"""The encoder and the reader that a run asks for."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from api.settings import Settings
 from models.errors import Unavailable
 from retrieval.encoder import Encoder
 from retrieval.model_files import ModelError
+from retrieval.reader import Reader, ReaderError
 
 
 def open_encoder(name: str | None, *, threads: int) -> Encoder | None:
@@ -21,3 +22,16 @@ def open_encoder(name: str | None, *, threads: int) -> Encoder | None:
         return Encoder.load(folder, threads=threads)
     except ModelError as error:
         raise Unavailable(f"{error} 也可加 --model none 仅按词语检索。") from error
+
+
+def open_reader(encoder: Encoder | None, *, wanted: bool) -> Reader | None:
+    """The reader that comes with the product; None without an encoder, for whose weights there is none.
+
+    Raises Unavailable when it is damaged.
+    """
+    if encoder is None or not wanted:
+        return None
+    try:
+        return Reader.load()
+    except ReaderError as error:
+        raise Unavailable(f"{error} 也可加 --no-reader 不精读。") from error

@@ -9,24 +9,31 @@ from time import perf_counter
 import numpy as np
 
 from benchmarks import quality
-from benchmarks.datasets import Corpus, Query, read_corpus, read_queries
+from benchmarks.datasets import Corpus, Query, read_corpus
 from benchmarks.quality import Report
-from benchmarks.suite import demonstration_corpus, demonstration_queries
-from retrieval.embedded import EmbeddedIndex
+from benchmarks.suite import demonstration_corpus, question_sets
+from retrieval.embedded import EmbeddedIndex, PairReader
 from retrieval.encoder import Encoder
 
-STAGES = ("words", "encode", "candidates", "features", "rank")
+STAGES = ("words", "encode", "candidates", "features", "read", "rank", "reasons")
 
 
-def run(sizes: Sequence[int], questions: int, data: Path, encoder: Encoder | None, report: Report) -> str:
+def run(
+    sizes: Sequence[int],
+    questions: int,
+    data: Path,
+    models: tuple[Encoder | None, PairReader | None],
+    report: Report,
+) -> str:
     """A Markdown table: one row a size, median milliseconds of each stage and of the whole, its p95, seconds in all."""
+    encoder, reader = models
     real, asked = _real_text(data, questions)
     lines = [
         f"| 条目 | {' | '.join(STAGES)} | 合计 p50 ms | p95 ms | 建库 s | {questions} 问 s |",
         "|---:|" + "---:|" * (len(STAGES) + 4),
     ]
     for size in sizes:
-        index = EmbeddedIndex(encoder)
+        index = EmbeddedIndex(encoder, reader=reader)
         corpus = _of_size(real, size)
         seconds = quality.build(index, corpus)
         report(f"{size} 条：建库 {seconds:.1f} 秒")
@@ -51,7 +58,7 @@ def _real_text(data: Path, questions: int) -> tuple[Corpus, list[Query]]:
     files = sorted(data.glob("*/corpus.jsonl"))
     corpora = [read_corpus(file) for file in files] or [demonstration_corpus()]
     documents = [document for corpus in corpora for document in corpus.documents]
-    asked = [q for file in sorted(data.glob("*/queries.jsonl")) for q in read_queries(file)] or demonstration_queries()
+    asked = [query for _, queries in question_sets(data) for query in queries]
     plain = [replace(q, relevant=frozenset(), exclude=frozenset()) for q in asked]
     step = max(1, len(plain) // questions)
     return Corpus("real", (), tuple(documents)), plain[::step][:questions]

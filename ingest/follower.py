@@ -3,15 +3,18 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from ingest.searchable import documents_of
+from ingest.thesaurus import thesaurus_of
 from models.knowledge import ChangeLog, Entry, Version
+from models.thesaurus import newest_versions
 from models.values import VersionStatus
 from retrieval.documents import Change, Index
+from retrieval.thesaurus import Thesaurus
 
 POLL_SECONDS = 0.05
 """A publication is searchable well within the second that the office is promised."""
@@ -23,15 +26,23 @@ log = logging.getLogger(__name__)
 
 
 class Follower:
-    """Reads the log in order of ``seq`` and applies the current state of each changed entry.
+    """Reads the log in order of ``seq`` and applies the current state of each changed entry, and of the thesaurus.
 
     Rows are re-read, so replaying changes nothing. Writers of the log take turns
     (``kb_admin.lifecycle.record_change``), so no lower ``seq`` can appear after a higher one was seen.
     """
 
-    def __init__(self, open_session: sessionmaker[Session], index: Index) -> None:
+    def __init__(
+        self,
+        open_session: sessionmaker[Session],
+        index: Index,
+        use_thesaurus: Callable[[Thesaurus], None] | None = None,
+    ) -> None:
+        """``use_thesaurus`` makes the index use what the office has changed; without it those changes are passed
+        over."""
         self._open_session = open_session
         self._index = index
+        self._use_thesaurus = use_thesaurus
         self._position = 0
         self._level_at = time.perf_counter()
         self._loaded = False
@@ -69,7 +80,10 @@ class Follower:
             looked = time.perf_counter()
             while changed := self._next_batch():
                 with self._open_session() as session:
-                    self._index.apply(_current(session, sorted({entry_id for _, entry_id in changed})))
+                    if any(entry_id is None for _, entry_id in changed):
+                        self._reload_thesaurus(session)
+                    entry_ids = {entry_id for _, entry_id in changed if entry_id is not None}
+                    self._index.apply(_current(session, sorted(entry_ids)))
                 self._position = changed[-1][0]
                 applied += len(changed)
                 looked = time.perf_counter()
@@ -98,10 +112,11 @@ class Follower:
             self._stopping.wait(pause)
 
     def _load(self) -> int:
-        """The first time: everything published, and the log's end as it stood before reading."""
+        """The first time: the thesaurus and everything published, and the log's end as it stood before reading."""
         looked = time.perf_counter()
         with self._open_session() as session:
             end = int(session.scalar(select(func.max(ChangeLog.seq))) or 0)
+            self._reload_thesaurus(session)
             published = select(Version.entry_id).where(Version.status == VersionStatus.PUBLISHED)
             entry_ids = session.scalars(select(Entry.id).where(Entry.id.in_(published)).order_by(Entry.id)).all()
         changes: list[Change] = []
@@ -114,7 +129,13 @@ class Follower:
         self._loaded = True
         return len(changes)
 
-    def _next_batch(self) -> Sequence[tuple[int, int]]:
+    def _reload_thesaurus(self, session: Session) -> None:
+        """What the office has changed; nothing to do while it has changed nothing."""
+        newest = newest_versions(session)
+        if newest and self._use_thesaurus is not None:
+            self._use_thesaurus(thesaurus_of(newest))
+
+    def _next_batch(self) -> Sequence[tuple[int, int | None]]:
         with self._open_session() as session:
             rows = session.execute(
                 select(ChangeLog.seq, ChangeLog.entry_id)

@@ -99,7 +99,7 @@ def read_file(
 def _read(
     content: bytes, filename: str, choices: ColumnChoices, header_rows: HeaderRows | None, defaults: Defaults
 ) -> ReadFile:
-    raw = _raw_tables(content, filename)
+    raw = raw_tables(content, filename)
     check_header_rows(header_rows or {}, raw)
     layouts = {table.sheet: guess_layout(table, choices, header_rows) for table in raw}
     check_choices(choices, layouts)
@@ -127,7 +127,8 @@ class _Part:
     originals: Mapping[tuple[str, int], Mapping[int, str]] = field(default_factory=dict)
 
 
-def _raw_tables(content: bytes, filename: str) -> tuple[RawTable, ...]:
+def raw_tables(content: bytes, filename: str) -> tuple[RawTable, ...]:
+    """The sheets of a file as they stand, once it is known to be harmless. Raises FileRefused."""
     match kind_of(content, filename):
         case Kind.XLSX:
             check_workbook(content, filename)

@@ -239,6 +239,15 @@ def record_change(session: Session, entry_id: int, *, now: datetime) -> None:
 
 def record_changes(session: Session, entry_ids: Sequence[int], *, now: datetime) -> None:
     """The same for several entries, in the order given."""
+    _write_log(session, entry_ids, now)
+
+
+def record_thesaurus_change(session: Session, *, now: datetime) -> None:
+    """The same for the thesaurus. From here to the end of the transaction nobody else changes it."""
+    _write_log(session, [None], now)
+
+
+def _write_log(session: Session, entry_ids: Sequence[int | None], now: datetime) -> None:
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CHANGE_LOG_LOCK})
     if entry_ids:

@@ -25,6 +25,7 @@ class Action(StrEnum):
     PUBLISH = "publish"
     WITHDRAW = "withdraw"
     READ_HISTORY = "read_history"
+    EDIT_THESAURUS = "edit_thesaurus"
 
 
 WHO_MAY: dict[Action, frozenset[Role]] = {
@@ -38,6 +39,7 @@ WHO_MAY: dict[Action, frozenset[Role]] = {
     Action.PUBLISH: OFFICE,
     Action.WITHDRAW: OFFICE,
     Action.READ_HISTORY: OFFICE | UNIT_ROLES | {Role.COUNTY_OFFICE, Role.ANALYST},
+    Action.EDIT_THESAURUS: OFFICE,
 }
 """Until rulebooks give each city its own table, the stricter reading holds: the office publishes (历城 art. 8)."""
 

@@ -229,8 +229,8 @@ class ChangeLog(Base):
     __tablename__ = "change_log"
 
     seq: Mapped[int] = mapped_column(Identity, primary_key=True, autoincrement=True)
-    entry_id: Mapped[int] = mapped_column(Identity)
-    """No foreign key: the row outlives a deleted entry."""
+    entry_id: Mapped[int | None] = mapped_column(Identity)
+    """Null: the thesaurus. No foreign key: the row outlives a deleted entry."""
     at: Mapped[datetime]
 
     __table_args__ = ({"sqlite_autoincrement": True},)

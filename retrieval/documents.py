@@ -41,6 +41,31 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Synonym:
+    """A word of the question and the word of the entry that stands for it."""
+
+    asked: str
+    found: str
+
+
+@dataclass(frozen=True)
+class Mended:
+    """A slip of the keyboard and what was taken to be meant."""
+
+    typed: str
+    meant: str
+
+
+@dataclass(frozen=True)
+class Facet:
+    """What tells the best hits apart when they are close: 职工 or 居民, 河东 or 河西, 2025 or 2026."""
+
+    name: str
+    values: Mapping[int, str]
+    """By entry id; entries that say nothing of it are not in it."""
+
+
+@dataclass(frozen=True)
 class Hit:
     """One entry, ranked."""
 
@@ -52,6 +77,10 @@ class Hit:
     """The phrasing that matched best."""
     matched: tuple[str, ...] = ()
     """Words of the question found in the entry, for highlighting."""
+    synonyms: tuple[Synonym, ...] = ()
+    """Words of the question found in the entry only as another word for the same."""
+    untold: tuple[str, ...] = ()
+    """What the question asks about (费用, 材料 …) and the entry does not tell."""
     features: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -64,6 +93,11 @@ class Result:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     aspects: tuple[str, ...] = ()
     """What the question asks about (费用, 材料 …), as named in ``dictionary/aspects.toml``."""
+    mended: tuple[Mended, ...] = ()
+    """Slips of the keyboard that were mended before searching."""
+    focus: str = ""
+    """The part of a long story that was taken for the question; empty when all of it was."""
+    facet: Facet | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +106,8 @@ class Suggestion:
 
     entry_id: int
     text: str
+    internal: bool = False
+    """Of an entry that is not for callers' ears."""
 
 
 class Index(Protocol):

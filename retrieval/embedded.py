@@ -11,17 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.values import Viewer
-from retrieval.candidates import candidates
-from retrieval.documents import Change, Document, Hit, Result, Suggestion
-from retrieval.features import NAMES, OWN, Measured, complete, measure
+from retrieval import reasons
+from retrieval.candidates import LookedUp, candidates
+from retrieval.documents import Change, Document, Result, Suggestion
+from retrieval.features import NAMES, OWN, complete, measure
 from retrieval.generation import Generation, Mask
 from retrieval.marks import aspect_names
+from retrieval.passages import pair
 from retrieval.postings import Vocabulary
-from retrieval.question import Understood, understand
+from retrieval.question import Understood, mend, understand
 from retrieval.ranker import Ranker, Thresholds, decide
+from retrieval.reader import Pair
 from retrieval.segment import Segment, Vocabularies
+from retrieval.spelling import Speller
 from retrieval.suggesting import suggestions
-from retrieval.tokens import Tokeniser, alternatives
+from retrieval.tokens import Tokeniser
 from retrieval.vectors import Matrix
 
 SMALL = 500
@@ -42,6 +46,19 @@ class TextEncoder(Protocol):
     def encode(self, texts: Sequence[str], *, max_tokens: int | None = None) -> Matrix: ...
 
 
+class PairReader(Protocol):
+    """How far an entry answers a question, as log odds."""
+
+    def read(self, pair: Pair) -> float: ...
+
+
+def weights_for(encoder: TextEncoder | None, reader: PairReader | None) -> str:
+    """The name of the weights that fit what the machine has."""
+    if encoder is None:
+        return "words"
+    return "hybrid" if reader is None else "reader"
+
+
 class EmbeddedIndex:
     """A few segments, the oldest the largest, and rows switched off in them; readers never wait for the writer."""
 
@@ -50,23 +67,45 @@ class EmbeddedIndex:
         encoder: TextEncoder | None,
         *,
         memory: TextEncoder | None = None,
+        reader: PairReader | None = None,
         tokeniser: Tokeniser | None = None,
         ranker: Ranker | None = None,
         thresholds: Thresholds | None = None,
     ) -> None:
         """Without ``encoder`` the index works on words alone. ``memory``: the same encoder, but one that remembers
-        what it has encoded; used for entries, not for questions."""
+        what it has encoded; used for entries, not for questions. ``reader``: reads the best few anew."""
         self._encoder = encoder
         self._entry_encoder = memory or encoder
         self._tokeniser = tokeniser or Tokeniser()
-        self._ranker = ranker or Ranker.load("hybrid" if encoder else "words")
-        self._thresholds = thresholds or Thresholds()
+        self._reader = reader
+        self._ranker = ranker or Ranker.load(weights_for(encoder, reader))
+        self._thresholds = thresholds or Thresholds(direct=self._ranker.direct_threshold())
         self._vocabularies = Vocabularies(Vocabulary(), Vocabulary())
         self._generation = Generation.of((), self._vocabularies)
+        self._speller = Speller()
+        self._speller.learn(self._tokeniser.thesaurus.words)
         self._writing = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._generation)
+
+    @property
+    def tokeniser(self) -> Tokeniser:
+        """The one in use now."""
+        return self._tokeniser
+
+    def use(self, tokeniser: Tokeniser) -> None:
+        """From now on questions, and entries still to come, are cut and read by this one.
+
+        Entries that are here already keep their cut: ``question.understand`` looks for a new word by its parts.
+        """
+        with self._writing:
+            self._speller.learn(tokeniser.thesaurus.words)
+            self._tokeniser = tokeniser
+
+    def explain(self, text: str) -> Understood:
+        """How a question is read, as ``search`` would read it, without its vectors."""
+        return understand(text, self._tokeniser, self._vocabularies, self._generation, self._speller)
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Make the changes visible. The last change of an entry in the batch wins."""
@@ -82,42 +121,86 @@ class EmbeddedIndex:
             if added:
                 vectors = self._encode(added)
                 segment = Segment.build(added, self._tokeniser, self._vocabularies, vectors)
+                self._speller.learn(segment.title_words(self._vocabularies))
                 parts.append((segment, np.ones(len(segment), np.bool_)))
             self._generation = Generation.of(_merged(parts), self._vocabularies)
 
-    def search(self, query: str, viewer: Viewer, now: datetime, k: int = 10) -> Result:
-        """The best ``k`` entries that ``viewer`` may see and that are valid at ``now``, and what to say of them."""
+    def search(self, query: str, viewer: Viewer, now: datetime, k: int = 10, *, literal: bool = False) -> Result:
+        """The best ``k`` entries that ``viewer`` may see and that are valid at ``now``, and what to say of them.
+
+        ``literal``: the words are taken as typed, slips are not mended.
+        """
         watch = _Stopwatch()
         generation = self._generation
-        question = understand(query, self._tokeniser, self._vocabularies)
+        speller = None if literal else self._speller
+        question = understand(query, self._tokeniser, self._vocabularies, generation, speller)
         watch.lap("words")
-        if self._encoder:
-            question = replace(question, vector=self._encoder.encode([query])[0])
+        question = self._with_vectors(question)
         watch.lap("encode")
         found = [
-            (segment, candidates(question, segment, generation, live & segment.columns.visible(viewer, now)))
+            (looked_up, candidates(question, looked_up, generation, live & segment.columns.visible(viewer, now)))
             for segment, live in generation.parts
+            for looked_up in (LookedUp.of(question, segment),)
         ]
         watch.lap("candidates")
-        measured = [measure(question, segment, rows, generation) for segment, rows in found if len(rows)]
+        measured = [measure(question, looked_up, rows, generation) for looked_up, rows in found if len(rows)]
         own = np.concatenate([m.features for m in measured]) if measured else np.empty((0, len(OWN)), np.float32)
         features = complete(own, question, generation)
         watch.lap("features")
         ids = [m.segment.columns.entry_ids[m.rows] for m in measured]
-        best, scores = self._ranker.rank(features, np.concatenate(ids) if ids else np.empty(0, np.int64))
         places = [(m, i) for m in measured for i in range(len(m.rows))]
+
+        def read(row: int) -> float:
+            measured, place = places[row]
+            document, phrasing = measured.document(place)
+            started = perf_counter()
+            said = reader.read(pair(question, document, phrasing)) if reader else 0.0
+            reading.append((perf_counter() - started) * 1000)
+            return said
+
+        reader, reading = self._reader, list[float]()
+        entry_ids = np.concatenate(ids) if ids else np.empty(0, np.int64)
+        ranked = self._ranker.rank(features, entry_ids, read if reader else None)
+        watch.lap("rank", of_which_read=reading)
+        best, scores = ranked.rows, ranked.scores
         hits = tuple(
-            _hit(question, *places[b], score=float(score), features=features[b])
+            reasons.hit(question, places[b], score=float(score), features=_named(features[b]))
             for b, score in zip(best[:k], scores[:k], strict=True)
         )
-        watch.lap("rank")
+        outcome = decide(scores, features[best], self._thresholds)
+        watch.lap("reasons")
         return Result(
-            hits, decide(scores, features[best], self._thresholds), watch.laps, aspect_names(question.aspects)
+            hits=hits,
+            outcome=outcome,
+            timings_ms=watch.laps,
+            aspects=aspect_names(question.aspects),
+            mended=question.mended,
+            focus=question.focus_to_encode if question.is_story else "",
+            facet=reasons.facet([places[b] for b in best[: reasons.COMPARED]], scores),
         )
 
     def suggest(self, typed: str, viewer: Viewer, now: datetime, k: int = 8) -> tuple[Suggestion, ...]:
-        """Stored phrasings for what has been typed so far, at most one for each entry, same filters as ``search``."""
-        return suggestions(typed, self._generation, self._vocabularies, viewer=viewer, now=now, k=k)
+        """Stored phrasings for what has been typed so far, at most one for each entry, same filters as ``search``.
+
+        When they are few, those for what was probably meant (gjj, 公机金 → 公积金) follow.
+        """
+        generation = self._generation
+        found = suggestions(typed, generation, self._vocabularies, viewer=viewer, now=now, k=k)
+        if len(found) == k:
+            return found
+        meant, slips = mend(typed, self._tokeniser, self._vocabularies, generation, self._speller)
+        if not slips:
+            return found
+        held = {suggestion.entry_id for suggestion in found}
+        more = suggestions(meant, generation, self._vocabularies, viewer=viewer, now=now, k=k)
+        return (*found, *(suggestion for suggestion in more if suggestion.entry_id not in held))[:k]
+
+    def _with_vectors(self, question: Understood) -> Understood:
+        if self._encoder is None:
+            return question
+        vector = self._encoder.encode([question.to_encode])[0]
+        focus_vector = self._encoder.encode([question.focus_to_encode])[0] if question.is_story else vector
+        return replace(question, vector=vector, focus_vector=focus_vector)
 
     def _encode(self, documents: Sequence[Document]) -> tuple[Matrix, Matrix] | None:
         """Vectors of all phrasings and of all answers; an empty answer has the zero vector."""
@@ -143,18 +226,8 @@ def _too_alike(older: int, newer: int) -> bool:
     return older + newer <= SMALL or older < GROWTH * newer
 
 
-def _hit(question: Understood, measured: Measured, place: int, *, score: float, features: NDArray[np.float32]) -> Hit:
-    document = measured.segment.documents[measured.rows[place]]
-    phrase = int(measured.best_phrases[place] - measured.segment.phrase_start[measured.rows[place]])
-    text = measured.segment.entry_texts[measured.rows[place]]
-    return Hit(
-        entry_id=document.entry_id,
-        version_id=document.version_id,
-        score=score,
-        phrasing=document.phrasings[phrase],
-        matched=tuple(found for word in question.words for found in alternatives().get(word, (word,)) if found in text),
-        features=dict(zip(NAMES, map(float, features), strict=True)),
-    )
+def _named(features: NDArray[np.float32]) -> dict[str, float]:
+    return dict(zip(NAMES, map(float, features), strict=True))
 
 
 class _Stopwatch:
@@ -164,7 +237,9 @@ class _Stopwatch:
         self._last = perf_counter()
         self.laps: dict[str, float] = {}
 
-    def lap(self, name: str) -> None:
+    def lap(self, name: str, *, of_which_read: Sequence[float] = ()) -> None:
         now = perf_counter()
-        self.laps[name] = (now - self._last) * 1000
+        if of_which_read:
+            self.laps["read"] = sum(of_which_read)
+        self.laps[name] = (now - self._last) * 1000 - sum(of_which_read)
         self._last = now

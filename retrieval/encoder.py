@@ -58,7 +58,7 @@ class Encoder:
             dimension=manifest.dimension,
             max_length=manifest.max_length,
             fingerprint=fingerprint(manifest),
-            _session=_session(folder / MODEL_FILE),
+            _session=one_thread(folder / MODEL_FILE),
             _tokenizer=tokenizer,
             _threads=threads,
         )
@@ -103,8 +103,8 @@ def fingerprint(manifest: Manifest) -> str:
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
 
-def _session(model: Path) -> onnxruntime.InferenceSession:
-    """One thread a text: sums are then taken in one order, and texts are what runs side by side."""
+def one_thread(model: Path) -> onnxruntime.InferenceSession:
+    """A model that runs in one thread: sums are then taken in one order, and texts are what runs side by side."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

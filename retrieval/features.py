@@ -1,29 +1,37 @@
 """Stage 2: what is measured of each candidate. The same for every backend."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.candidates import LookedUp, answer_scores
+from retrieval.documents import Document
 from retrieval.generation import Generation
-from retrieval.postings import Floats, Postings, Statistics, bm25
-from retrieval.question import Understood
+from retrieval.postings import Floats, Found, Postings, Statistics
+from retrieval.question import Slot, Understood
 from retrieval.segment import Segment
 
 OWN = (
     "cosine_phrase",  # cosine of the question to the best phrasing
     "cosine_answer",  # cosine of the question to the answer
+    "cosine_focus",  # the same two of the part of a long story that asks; equal to them for other questions
+    "cosine_focus_answer",
     "cover_question",  # share of the question's words, by idf, that the best phrasing holds
     "cover_phrase",  # share of that phrasing's words, by idf, that the question holds
     "pairs_question",  # the same two with character bigrams
     "pairs_phrase",
     "cover_entry",  # share of the question's words found anywhere in the entry
+    "cover_title",  # share of them found in any phrasing or the keywords
+    "cover_focus",  # share of the words of the part that asks, found anywhere in the entry
     "cover_answer",  # BM25 of the answer over the highest that it could be
     "cover_keywords",  # share of the question's words that are keywords
+    "named_keywords",  # share of the keywords' words, by idf, that the question holds
     "exact",  # the question is one of the phrasings
     "bare",  # the entry has no answer text, so that nothing can be found in it
-    "rarest_missing",  # idf of the rarest word of the question that the entry does not hold, over the highest idf
+    "rarest_missing",  # idf of the rarest word of the part that asks that the entry does not hold, over the highest idf
     "aspect_same",  # the best phrasing asks about the same aspect (费用, 材料, 时限 …)
     "aspect_other",  # both ask about an aspect, but not the same
     "aspect_missing",  # share of the asked aspects that the entry does not tell
@@ -39,15 +47,19 @@ OWN = (
 RELATIVE = (
     "cosine_phrase",
     "cosine_answer",
+    "cosine_focus",
     "cover_question",
     "pairs_question",
     "cover_entry",
+    "cover_title",
     "cover_answer",
 )
 """Also measured as distance to the best other candidate of the question, as 'lead_…': above 0 only for the best."""
 SHARED = (
     "unknown",  # share of the question's words, by idf, that no entry holds
     "length",  # logarithm of the number of content words
+    "mended",  # a slip of the keyboard was mended
+    "story",  # a long story, of which a part asks
 )
 """The same for all candidates of one question."""
 NAMES = (*OWN, *(f"lead_{name}" for name in RELATIVE), *SHARED)
@@ -67,36 +79,45 @@ class Measured:
     best_phrases: NDArray[np.int64]
     """For each candidate the phrasing, as a row of the segment's phrasings, that matched best."""
 
+    def document(self, place: int) -> tuple[Document, str]:
+        """The candidate at ``place``, and its phrasing that matched best."""
+        row = self.rows[place]
+        document = self.segment.documents[row]
+        return document, document.phrasings[int(self.best_phrases[place] - self.segment.phrase_start[row])]
 
-def measure(question: Understood, segment: Segment, rows: NDArray[np.int64], generation: Generation) -> Measured:
+
+def measure(question: Understood, looked_up: LookedUp, rows: NDArray[np.int64], generation: Generation) -> Measured:
     """The OWN features of the given documents of one segment."""
+    segment = looked_up.segment
     spread = _Spread.of(segment, rows)
     phrases, starts = spread.phrases, spread.starts
-    cosine: Floats = np.zeros(len(phrases), np.float32)
-    cosine_answer: Floats = np.zeros(len(rows), np.float32)
-    if question.vector is not None and segment.phrase_vectors and segment.answer_vectors:
-        cosine = segment.phrase_vectors.cosines(question.vector, phrases)
-        cosine_answer = segment.answer_vectors.cosines(question.vector, rows)
-    words = _overlap(segment.words, phrases, question.word_terms, generation.words)
-    pairs = _overlap(segment.pairs, phrases, question.pair_terms, generation.pairs)
+    cosine, cosine_answer, cosine_focus, cosine_focus_answer = _cosines(question, segment, spread)
+    words = _overlap(segment.words, phrases, question.slots, looked_up.words, generation.words)
+    pairs = _overlap(segment.pairs, phrases, question.pairs, looked_up.pairs, generation.pairs)
     likeness = cosine + np.float32(0.25) * (words.of_question + words.of_row + pairs.of_question + pairs.of_row)
     best = _argmax_by_group(likeness, starts)
-    answers = bm25(segment.answers, generation.answers, question.known_words)[rows]
-    whole = _whole_idf(question.word_terms, generation.answers)
-    covered, rarest_missing = _cover_entry(question, segment, spread, generation)
+    whole = sum(slot.answer_weight for slot in question.slots)
+    answers = answer_scores(question, looked_up, generation)[rows]
+    keywords = _overlap(segment.keywords, rows, question.slots, looked_up.keywords, generation.words)
+    cover = _cover_entry(question, looked_up, spread, generation)
     columns = (
         np.maximum.reduceat(cosine, starts) if len(rows) else cosine,
         cosine_answer,
+        cosine_focus,
+        cosine_focus_answer,
         words.of_question[best],
         words.of_row[best],
         pairs.of_question[best],
         pairs.of_row[best],
-        covered,
+        cover.entry,
+        cover.title,
+        cover.focus,
         answers / np.float32(whole) if whole else answers,
-        _overlap(segment.keywords, rows, question.word_terms, generation.words).of_question,
+        keywords.of_question,
+        keywords.of_row,
         _exact(question, segment, phrases, starts),
         segment.answers.lengths[rows] == 0,
-        rarest_missing,
+        cover.rarest_missing,
         *_aspects(question, segment, rows, spread.phrases[best]),
         *_kinds(question, segment, rows),
         _number_missing(question, segment, rows),
@@ -112,8 +133,13 @@ def complete(own: Floats, question: Understood, generation: Generation) -> Float
     for name in RELATIVE:
         column = own[:, OWN.index(name)]
         columns.append((column - _best_other(column))[:, None])
-    columns.append(np.full((len(own), 1), _unknown(question, generation), np.float32))
-    columns.append(np.full((len(own), 1), np.log1p(len(question.words)) / 4, np.float32))
+    shared = (
+        _unknown(question, generation),
+        np.log1p(len(question.slots)) / 4,
+        bool(question.mended),
+        question.is_story,
+    )
+    columns += [np.full((len(own), 1), value, np.float32) for value in shared]
     return np.hstack(columns).astype(np.float32)
 
 
@@ -140,44 +166,87 @@ class _Overlap:
     of_row: Floats
 
 
+def _cosines(question: Understood, segment: Segment, spread: _Spread) -> tuple[Floats, Floats, Floats, Floats]:
+    """Of the whole question to each phrasing and each answer; of its focus to the best phrasing and the answer."""
+    rows, phrases, starts = spread.rows, spread.phrases, spread.starts
+    if question.vector is None or not len(rows) or not (segment.phrase_vectors and segment.answer_vectors):
+        zeros: Floats = np.zeros(len(rows), np.float32)
+        return np.zeros(len(phrases), np.float32), zeros, zeros, zeros
+    phrase = segment.phrase_vectors.cosines(question.vector, phrases)
+    answer = segment.answer_vectors.cosines(question.vector, rows)
+    if question.focus_vector is None or question.focus_vector is question.vector:
+        return phrase, answer, np.maximum.reduceat(phrase, starts), answer
+    focus = segment.phrase_vectors.cosines(question.focus_vector, phrases)
+    return (
+        phrase,
+        answer,
+        np.maximum.reduceat(focus, starts),
+        segment.answer_vectors.cosines(question.focus_vector, rows),
+    )
+
+
 def _overlap(
-    postings: Postings, rows: NDArray[np.int64], terms: tuple[int | None, ...], statistics: Statistics
+    postings: Postings,
+    rows: NDArray[np.int64],
+    slots: Sequence[Slot],
+    found: Sequence[Found],
+    statistics: Statistics,
 ) -> _Overlap:
-    """Shared terms of the question and each row, weighted by idf: as share of the question, and of the row."""
-    weights = statistics.weights
-    whole = _whole_idf(terms, statistics)
-    asked = np.zeros_like(weights)
-    for term in terms:
-        if term is not None and term < len(weights):
-            asked[term] = weights[term]
+    """What the question and each row share, weighted by idf: as share of the question, and of the row."""
+    of_question = np.zeros(len(rows), np.float32)
+    asked = np.zeros_like(statistics.weights)
+    for slot, where in zip(slots, found, strict=True):
+        of_question += where.strength_in(rows) * np.float32(slot.weight)
+        for reading in slot.readings:
+            for term in reading.terms:
+                asked[term] = max(asked[term], reading.weight * statistics.weights[term])
+    whole = sum(slot.weight for slot in slots)
     held, starts = postings.terms_of(rows)
     shared = _sum_by_group(asked[held], starts)
-    own = _sum_by_group(weights[held], starts)
+    own = _sum_by_group(statistics.weights[held], starts)
     return _Overlap(
-        of_question=shared / whole if whole else shared,
+        of_question=of_question / np.float32(whole) if whole else of_question,
         of_row=np.divide(shared, own, out=np.zeros_like(shared), where=own > 0),
     )
 
 
-def _cover_entry(
-    question: Understood, segment: Segment, spread: _Spread, generation: Generation
-) -> tuple[Floats, Floats]:
-    """Share of the question's words, by idf, found in a phrasing, the answer or the keywords; the rarest not found."""
-    statistics = generation.words
-    whole = _whole_idf(question.word_terms, statistics)
-    covered = np.zeros(len(spread.rows), np.float32)
-    rarest = np.zeros(len(spread.rows), np.float32)
-    owner = np.repeat(np.arange(len(spread.rows)), spread.sizes)
-    for term in question.word_terms:
-        found = np.zeros(len(spread.rows), np.bool_)
-        weight = np.float32(statistics.idf(term))
-        if term is not None:
-            found[owner[np.isin(spread.phrases, segment.words.rows_with(term)[0])]] = True
-            found |= np.isin(spread.rows, segment.answers.rows_with(term)[0])
-            found |= np.isin(spread.rows, segment.keywords.rows_with(term)[0])
-        covered += found * weight
-        rarest = np.maximum(rarest, ~found * weight)
-    return (covered / np.float32(whole) if whole else covered), rarest / np.float32(statistics.idf(None))
+@dataclass(frozen=True)
+class _Cover:
+    """Shares of the question's words, by idf, found in each entry."""
+
+    entry: Floats
+    """In a phrasing, the answer or the keywords."""
+    title: Floats
+    """In a phrasing or the keywords."""
+    focus: Floats
+    """Of the part that asks, anywhere in the entry."""
+    rarest_missing: Floats
+    """Idf of its rarest word that is nowhere in the entry, over the highest idf."""
+
+
+def _cover_entry(question: Understood, looked_up: LookedUp, spread: _Spread, generation: Generation) -> _Cover:
+    rows = spread.rows
+    entry, title, focus, rarest = (np.zeros(len(rows), np.float32) for _ in range(4))
+    in_focus = frozenset(looked_up.focus)
+    whole, whole_focus = 0.0, 0.0
+    for i, slot in enumerate(question.slots):
+        weight = np.float32(slot.weight)
+        by_phrase = looked_up.words[i].strength_in(spread.phrases)
+        in_title = np.maximum.reduceat(by_phrase, spread.starts) if len(rows) else by_phrase
+        in_title = np.maximum(in_title, looked_up.keywords[i].strength_in(rows))
+        found = np.maximum(in_title, looked_up.answers[i].strength_in(rows))
+        entry += found * weight
+        title += in_title * weight
+        whole += slot.weight
+        if i in in_focus:
+            focus += found * weight
+            whole_focus += slot.weight
+            rarest = np.maximum(rarest, (1 - found) * weight)
+    if whole:
+        entry, title = entry / np.float32(whole), title / np.float32(whole)
+    if whole_focus:
+        focus = focus / np.float32(whole_focus)
+    return _Cover(entry, title, focus, rarest / np.float32(generation.words.idf(())))
 
 
 def _aspects(
@@ -207,7 +276,8 @@ def _kinds(question: Understood, segment: Segment, rows: NDArray[np.int64]) -> t
 def _number_missing(question: Understood, segment: Segment, rows: NDArray[np.int64]) -> Floats:
     if not question.numbers:
         return np.zeros(len(rows), np.float32)
-    missing = [sum(number not in segment.entry_texts[row] for number in question.numbers) for row in rows]
+    sought = [re.compile(rf"(?<![\d.]){re.escape(number)}(?!\.?\d)") for number in question.numbers]
+    missing = [sum(not number.search(segment.entry_texts[row]) for number in sought) for row in rows]
     return np.array(missing, np.float32) / np.float32(len(question.numbers))
 
 
@@ -241,13 +311,13 @@ def _exact(question: Understood, segment: Segment, phrases: NDArray[np.int64], s
 
 
 def _unknown(question: Understood, generation: Generation) -> float:
-    whole = _whole_idf(question.word_terms, generation.words)
-    missing = sum(generation.words.idf(t) for t in question.word_terms if not generation.holds(t))
+    whole = sum(slot.weight for slot in question.slots)
+    missing = sum(
+        slot.weight
+        for slot in question.slots
+        if not any(all(map(generation.use, reading.terms)) for reading in slot.readings)
+    )
     return missing / whole if whole else 1.0
-
-
-def _whole_idf(terms: tuple[int | None, ...], statistics: Statistics) -> float:
-    return sum(statistics.idf(term) for term in terms)
 
 
 def _best_other(column: Floats) -> Floats:

@@ -21,6 +21,7 @@ class Generation:
     words: Statistics
     pairs: Statistics
     answers: Statistics
+    keywords: Statistics
 
     @classmethod
     def of(cls, parts: Sequence[tuple[Segment, Mask]], vocabularies: Vocabularies) -> "Generation":
@@ -31,13 +32,12 @@ class Generation:
             words=Statistics.of([(s.words, m) for (s, _), m in zip(parts, phrase_live, strict=True)], words),
             pairs=Statistics.of([(s.pairs, m) for (s, _), m in zip(parts, phrase_live, strict=True)], pairs),
             answers=Statistics.of([(s.answers, live) for s, live in parts], words),
+            keywords=Statistics.of([(s.keywords, live) for s, live in parts], words),
         )
 
     def __len__(self) -> int:
         return sum(int(live.sum()) for _, live in self.parts)
 
-    def holds(self, term: int | None) -> bool:
-        """Whether any live phrasing or answer holds the word."""
-        return term is not None and any(
-            term < len(s.document_frequency) and s.document_frequency[term] > 0 for s in (self.words, self.answers)
-        )
+    def use(self, term: int | None) -> int:
+        """In how many live phrasings, answers and keyword lists the word stands."""
+        return 0 if term is None else sum(s.frequency(term) for s in (self.words, self.answers, self.keywords))

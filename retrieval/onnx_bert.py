@@ -99,7 +99,27 @@ def sentence_encoder(tensors: Tensors, config: Mapping[str, Any], *, pooling: Po
     for layer in range(shape.layers):
         states = _layer(graph, shape, f"encoder.layer.{layer}", states)
     _sentence(graph, states, pooling)
-    return graph.serialise(width=shape.width)
+    return graph.serialise("sentence_encoder", "sentence", width=shape.width)
+
+
+def pair_reader(
+    tensors: Tensors, config: Mapping[str, Any], *, precision: Precision, metadata: Mapping[str, str]
+) -> bytes:
+    """The serialised cross-encoder: input_ids int64 (n, length) in, score float32 (n, 1) out, as log odds.
+
+    It reads the state of the first token through ``classifier.weight`` (1, width) and ``classifier.bias`` (1,).
+    """
+    shape = BertShape.from_config(config)
+    graph = _Graph(_Weights(tensors), precision)
+    states = _embeddings(graph, shape)
+    for layer in range(shape.layers):
+        states = _layer(graph, shape, f"encoder.layer.{layer}", states)
+    first = graph.add("Gather", [states, graph.constant("first", np.array(0))], axis=1)
+    head = graph.constant("classifier", graph.weights.take("classifier.weight", 1, shape.width).T)
+    product = graph.add("MatMul", [first, head])
+    bias = graph.constant("classifier.bias", graph.weights.take("classifier.bias", 1))
+    graph.add("Add", [product, bias], output="score")
+    return graph.serialise("pair_reader", "score", width=1, metadata=metadata)
 
 
 def _embeddings(graph: "_Graph", shape: BertShape) -> str:
@@ -225,10 +245,11 @@ class _Graph:
         self._nodes.append(helper.make_node(operator, inputs, names, name=name, **settings))
         return names
 
-    def serialise(self, *, width: int) -> bytes:
+    def serialise(self, name: str, output: str, *, width: int, metadata: Mapping[str, str] | None = None) -> bytes:
         ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["n", "length"])
-        sentence = helper.make_tensor_value_info("sentence", TensorProto.FLOAT, ["n", width])
-        graph = helper.make_graph(self._nodes, "sentence_encoder", [ids], [sentence], self._constants)
+        result = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["n", width])
+        graph = helper.make_graph(self._nodes, name, [ids], [result], self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(RUNTIME, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        helper.set_model_props(model, dict(metadata or {}))
         return bytes(model.SerializeToString(deterministic=True))

@@ -5,10 +5,10 @@ Robertson & Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (20
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +24,43 @@ Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
 
+class Reading(NamedTuple):
+    """One way in which a thing asked for may be written: all of these terms."""
+
+    terms: tuple[int, ...]
+    weight: float = 1.0
+    """0..1: how probably it means what was asked for."""
+
+
+Readings = tuple[Reading, ...]
+"""All ways of one thing asked for that the index knows, most probable first."""
+
+
 class Vocabulary:
     """Tokens to numbers. Grows only; one writer at a time, readers any."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
+        self._tokens: list[str] = []
 
     def number(self, token: str) -> int:
         """The token's number, given on first sight."""
-        return self._numbers.setdefault(token, len(self._numbers))
+        number = self._numbers.setdefault(token, len(self._tokens))
+        if number == len(self._tokens):
+            self._tokens.append(token)
+        return number
+
+    def tokens(self, numbers: Iterable[int]) -> list[str]:
+        """The tokens of the given numbers."""
+        return [self._tokens[number] for number in numbers]
 
     def known(self, token: str) -> int | None:
         return self._numbers.get(token)
+
+    def readings(self, token: str) -> Readings:
+        """The token as the only reading of itself; none when it was never seen."""
+        term = self.known(token)
+        return () if term is None else (Reading((term,)),)
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -136,26 +161,76 @@ class Statistics:
         df = self.document_frequency
         return _in_steps(np.log1p((self.rows - df + 0.5) / (df + 0.5)))
 
-    def idf(self, term: int | None) -> float:
-        """Inverse document frequency; a token that no row holds weighs as much as one can."""
-        if term is not None and term < len(self.weights):
-            return float(self.weights[term])
-        return float(_in_steps(np.log1p(np.array((self.rows + 0.5) / 0.5))))
+    def idf(self, readings: Readings) -> float:
+        """Inverse document frequency of one thing asked for; what no row holds weighs as much as one can."""
+        df = min(self.rows, sum(min(map(self.frequency, reading.terms)) for reading in readings))
+        return float(_in_steps(np.log1p(np.array((self.rows - df + 0.5) / (df + 0.5)))))
+
+    def frequency(self, term: int) -> int:
+        """Live rows that hold the term."""
+        return int(self.document_frequency[term]) if term < len(self.document_frequency) else 0
 
 
-def bm25(postings: Postings, statistics: Statistics, terms: Sequence[int]) -> Floats:
-    """Scores of every row for a query of term numbers (repeats count); shape (rows,), higher is better.
+@dataclass(frozen=True)
+class Found:
+    """Rows in which one thing that is asked for was found."""
 
-    Terms are added in the order of the query, never of their numbers: those depend on what was indexed first.
+    rows: Ints
+    """In increasing order."""
+    counts: Floats
+    """How often, each reading by its weight."""
+    strength: Floats
+    """Weight of the best reading found, 0..1."""
+
+    def strength_in(self, rows: NDArray[np.int64]) -> Floats:
+        """Strength in each of the given rows; 0 where it was not found."""
+        if not len(self.rows):
+            return np.zeros(len(rows), np.float32)
+        places = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        return np.where(self.rows[places] == rows, self.strength[places], np.float32(0))
+
+
+def find(postings: Postings, readings: Readings) -> Found:
+    """Rows that hold all terms of at least one of the readings."""
+    if not readings:
+        return Found(np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.float32))
+    if len(readings) == 1 and len(readings[0].terms) == 1:
+        rows, counts = postings.rows_with(readings[0].terms[0])
+        weight = np.float32(readings[0].weight)
+        return Found(rows, counts * weight, np.full(len(rows), weight, np.float32))
+    parts = [(*_with_all(postings, reading.terms), np.float32(reading.weight)) for reading in readings]
+    rows, place = np.unique(np.concatenate([[], *(r for r, _, _ in parts)]).astype(np.int32), return_inverse=True)
+    counts, strength = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
+    start = 0
+    for held, often, weight in parts:  # a row stands once in each part, so that plain indexing adds all
+        there = place[start : start + len(held)]
+        counts[there] += often * weight
+        strength[there] = np.maximum(strength[there], weight)
+        start += len(held)
+    return Found(rows, counts, strength)
+
+
+def _with_all(postings: Postings, terms: tuple[int, ...]) -> tuple[Ints, Floats]:
+    rows, counts = postings.rows_with(terms[0])
+    for term in terms[1:]:
+        others, often = postings.rows_with(term)
+        rows, here, there = np.intersect1d(rows, others, assume_unique=True, return_indices=True)
+        counts = np.minimum(counts[here], often[there])
+    return rows, counts
+
+
+def bm25(postings: Postings, statistics: Statistics, asked: Sequence[tuple[float, Found]]) -> Floats:
+    """Scores of every row for things asked for, each its idf and where it was found; shape (rows,), higher is better.
+
+    They are added in the order of the question, never of term numbers: those depend on what was indexed first.
     """
     scores = np.zeros(len(postings), np.float32)
     if not len(postings) or statistics.total_length <= 0:
         return scores
     average = statistics.total_length / statistics.rows
-    for term, repeats in Counter(terms).items():
-        rows, counts = postings.rows_with(term)
-        saturation = K1 * (1 - B + B * postings.lengths[rows] / average)
-        scores[rows] += repeats * statistics.idf(term) * counts / (counts + saturation)
+    for weight, found in asked:
+        saturation = K1 * (1 - B + B * postings.lengths[found.rows] / average)
+        scores[found.rows] += weight * found.counts / (found.counts + saturation)
     return scores
 
 

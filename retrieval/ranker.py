@@ -1,12 +1,13 @@
 """Features to one number in 0..1, and that number to what the service says.
 
-Two logistic regressions, kept as readable JSON: ``order`` ranks the candidates of one question; ``confidence`` says how
-probable it is that the first of them answers the question, and the others keep their distance to it.
+Logistic regressions, kept as readable JSON: ``order`` ranks the candidates of one question; where there is a reader,
+``reorder`` ranks the first of them anew by what it read; ``confidence`` says how probable it is that the first of all
+answers the question, and the others keep their distance to it.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Self
 
@@ -17,11 +18,25 @@ from models.values import Outcome
 from retrieval.features import NAMES
 from retrieval.postings import Floats
 
-CONFIDENCE_NAMES = (*NAMES, "order", "gap")
-"""All features of the first candidate, its order value, and how far the second lies behind."""
+CONFIDENCE_NAMES = (*NAMES, "order", "gap", "read", "read_lead")
+"""All features of the first candidate; its order value, and how far the best other lies behind (below 0: before it);
+what the reader said of it, and how much less of the best other. The last two are 0 without a reader."""
 LONE_GAP = 4.0
-"""Gap, in units of the order value, when there is no second candidate; also the largest that counts."""
+"""Gap, of order values or of the reader's log odds, when there is no other; also the largest that counts."""
+REORDER_NAMES = ("order", "read")
+MOST_READ = 3
+"""Candidates that the reader reads at most."""
+READ_WITHIN = 2.5
+"""A candidate is read only if its order value is so near to the first's."""
 
+Read = Callable[[int], float]
+"""What the reader says of a candidate, given by its row: log odds that it answers the question."""
+
+
+WRONG_PER_100 = (0.5, 1, 2, 3, 5, 8, 12, 20, 30)
+"""Promises of quality for which thresholds are measured."""
+PROMISE = 5.0
+"""Wrong answers in 100 direct ones that an office accepts if it says nothing."""
 
 NEVER_DIRECT = ("year_conflict", "place_conflict")
 """An entry for another year or place is at most as probable as not, however much else agrees."""
@@ -59,39 +74,102 @@ class Linear:
 
 
 @dataclass(frozen=True)
+class Ranked:
+    """The candidates of one question, best first."""
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    """Probabilities in that order, never increasing."""
+    read: Mapping[int, float]
+    """Rows that were read, and what the reader said of them."""
+
+
+@dataclass(frozen=True)
 class Ranker:
     order: Linear
     confidence: Linear
+    reorder: Linear | None = None
+    """Of REORDER_NAMES; None: there is no reader."""
+    promises: Mapping[float, float] = field(default_factory=dict)
+    """Wrong answers in 100 direct ones, and the lowest score that keeps to it on bases that the weights never saw."""
 
     @classmethod
     def load(cls, name: str) -> Self:
-        """The committed weights ``hybrid`` (with a model) or ``words`` (without)."""
+        """The committed weights ``reader``, ``hybrid`` (a model, but no reader) or ``words`` (neither)."""
         described = json.loads((files("retrieval") / "weights" / f"{name}.json").read_text(encoding="utf-8"))
         return cls(
             order=Linear.read(described["order"], NAMES),
             confidence=Linear.read(described["confidence"], CONFIDENCE_NAMES),
+            reorder=Linear.read(described["reorder"], REORDER_NAMES) if "reorder" in described else None,
+            promises={float(wrong): score for wrong, score in described.get("direct_threshold", {}).items()},
         )
 
+    def direct_threshold(self, wrong_per_100: float = PROMISE) -> float:
+        """The score from which at most so many of 100 direct answers are expected to be wrong; between measured ones
+        in proportion. Raises ValueError outside 0…100."""
+        if not 0 < wrong_per_100 < 100:
+            raise ValueError(f"wrong_per_100={wrong_per_100}：应大于 0、小于 100")
+        if not self.promises:
+            return 1 - wrong_per_100 / 100
+        measured = {0.0: 1.0, **self.promises, 100.0: 0.0}
+        wrong = sorted(measured)
+        return float(np.interp(wrong_per_100, wrong, [measured[w] for w in wrong]))
+
     def rank(
-        self, features: Floats | NDArray[np.float64], entry_ids: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Candidates best first (ties by entry id) and their scores in that order, never increasing."""
+        self, features: Floats | NDArray[np.float64], entry_ids: NDArray[np.int64], read: Read | None = None
+    ) -> Ranked:
+        """Candidates best first, ties by entry id. ``read`` is asked for the first few only."""
         if not len(features):
-            return np.empty(0, np.int64), np.empty(0)
+            return Ranked(np.empty(0, np.int64), np.empty(0), {})
         values = self.order(features)
         best_first = np.lexsort((entry_ids, -values.round(9)))
-        ordered = values[best_first]
-        first = np.append(features[best_first[0]], summary_of_order(ordered))
-        confidence = float(self.confidence(first))
+        said = self._said(best_first, values, read)
+        best_first, distances = self._reordered(best_first, values, entry_ids, said)
+        confidence = float(self.confidence(summary(features, values, best_first, said)))
         if features[best_first[0], _NEVER_DIRECT].any():
             confidence = min(confidence, 0.0)
-        return best_first, _sigmoid(confidence - (ordered[0] - ordered))
+        return Ranked(best_first, _sigmoid(confidence - distances), said)
+
+    def _said(self, best_first: NDArray[np.int64], values: NDArray[np.float64], read: Read | None) -> dict[int, float]:
+        if read is None or self.reorder is None:
+            return {}
+        near = values[best_first[0]] - READ_WITHIN
+        return {int(row): read(int(row)) for row in best_first[:MOST_READ] if values[row] >= near}
+
+    def _reordered(
+        self,
+        best_first: NDArray[np.int64],
+        values: NDArray[np.float64],
+        entry_ids: NDArray[np.int64],
+        said: Mapping[int, float],
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The candidates with those that were read in their new order, and how far each lies behind the first."""
+        ordered = values[best_first]
+        if self.reorder is None or not said:
+            return best_first, ordered[0] - ordered
+        rows, logits = best_first[: len(said)], np.array(list(said.values()))
+        anew = self.reorder(np.stack([values[rows], logits], 1))
+        turns = np.lexsort((entry_ids[rows], -anew.round(9)))
+        behind = anew[turns[0]] - anew[turns]
+        rest = behind[-1] + ordered[len(said) - 1] - ordered[len(said) :]
+        return np.concatenate([rows[turns], best_first[len(said) :]]), np.concatenate([behind, rest])
 
 
-def summary_of_order(ordered: NDArray[np.float64]) -> tuple[float, float]:
-    """The order value of the first candidate, and its gap to the second."""
-    gap = ordered[0] - ordered[1] if len(ordered) > 1 else LONE_GAP
-    return float(ordered[0]), float(min(gap, LONE_GAP))
+def summary(
+    features: Floats | NDArray[np.float64],
+    values: NDArray[np.float64],
+    best_first: NDArray[np.int64],
+    said: Mapping[int, float],
+) -> NDArray[np.float64]:
+    """What the confidence is taken from, in the order of CONFIDENCE_NAMES."""
+    first = int(best_first[0])
+    others = values[best_first[1:]]
+    gap = float(np.clip(values[first] - others.max(), -LONE_GAP, LONE_GAP)) if len(others) else LONE_GAP
+    read, read_lead = said.get(first, 0.0), 0.0
+    if said:
+        others_read = [logit for row, logit in said.items() if row != first]
+        read_lead = min(read - max(others_read), LONE_GAP) if others_read else LONE_GAP
+    return np.append(features[first], (values[first], gap, read, read_lead))
 
 
 def decide(scores: NDArray[np.float64], features: Floats, thresholds: Thresholds) -> Outcome:

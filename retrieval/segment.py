@@ -92,8 +92,8 @@ class Segment:
             entry_kinds=kind_table(texts),
             words=Postings.build([tokeniser.content_words(p) for p in phrasings], vocabularies.words),
             pairs=Postings.build([bigrams(p) for p in phrasings], vocabularies.pairs),
-            answers=Postings.build([tokeniser.words(d.answer) for d in documents], vocabularies.words),
-            keywords=Postings.build([tokeniser.words(" ".join(d.keywords)) for d in documents], vocabularies.words),
+            answers=Postings.build([tokeniser.cut(d.answer) for d in documents], vocabularies.words),
+            keywords=Postings.build([tokeniser.cut(" ".join(d.keywords)) for d in documents], vocabularies.words),
             phrase_vectors=VectorTable(vectors[0]) if vectors else None,
             answer_vectors=VectorTable(vectors[1]) if vectors else None,
         )
@@ -143,6 +143,10 @@ class Segment:
 
     def __len__(self) -> int:
         return len(self.documents)
+
+    def title_words(self, vocabularies: Vocabularies) -> list[str]:
+        """Distinct words of all phrasings and keywords."""
+        return vocabularies.words.tokens(np.union1d(self.words.row_terms, self.keywords.row_terms))
 
 
 def _layout(documents: Sequence[Document]) -> tuple[Rows, Rows]:

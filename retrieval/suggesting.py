@@ -4,10 +4,10 @@ from datetime import datetime
 
 import numpy as np
 
-from models.values import Viewer
+from models.values import Publicity, Viewer
 from retrieval.documents import Suggestion
 from retrieval.generation import Generation
-from retrieval.postings import bm25
+from retrieval.postings import bm25, find
 from retrieval.segment import Vocabularies
 from retrieval.text import normalise
 from retrieval.tokens import bigrams
@@ -25,16 +25,17 @@ def suggestions(
     wanted = normalise(typed).replace(" ", "")
     if not wanted:
         return ()
-    pairs = {pair: generation.pairs.idf(vocabularies.pairs.known(pair)) for pair in sorted(set(bigrams(typed)))}
-    terms = [t for t in map(vocabularies.pairs.known, pairs) if t is not None]
-    ranked: list[tuple[int, float, int, int, str]] = []
+    slots = {pair: vocabularies.pairs.readings(pair) for pair in sorted(set(bigrams(typed)))}
+    pairs = {pair: generation.pairs.idf(readings) for pair, readings in slots.items()}
+    ranked: list[tuple[int, float, int, int, str, bool]] = []
     for segment, live in generation.parts:
         owner = segment.phrase_document
         visible = (live & segment.columns.visible(viewer, now))[owner]
         if len(wanted) == 1:
             rows = [r for r in np.flatnonzero(visible) if wanted in segment.phrase_texts[r]]
         else:
-            scores = np.where(visible, bm25(segment.pairs, generation.pairs, terms), 0)
+            found = [(pairs[pair], find(segment.pairs, readings)) for pair, readings in slots.items()]
+            scores = np.where(visible, bm25(segment.pairs, generation.pairs, found), 0)
             rows = [r for r in np.argsort(-scores, kind="stable")[:LOOKED_AT] if scores[r] > 0]
         for row in rows:
             text = segment.phrase_texts[row]
@@ -42,11 +43,12 @@ def suggestions(
             if kind is not None:
                 document = segment.documents[owner[row]]
                 phrasing = document.phrasings[row - segment.phrase_start[owner[row]]]
-                ranked.append((*kind, len(text), document.entry_id, phrasing))
-    best: dict[int, str] = {}
-    for *_, entry_id, phrasing in sorted(ranked):
-        best.setdefault(entry_id, phrasing)
-    return tuple(Suggestion(entry_id, text) for entry_id, text in list(best.items())[:k])
+                internal = document.publicity is Publicity.INTERNAL
+                ranked.append((*kind, len(text), document.entry_id, phrasing, internal))
+    best: dict[int, Suggestion] = {}
+    for *_, entry_id, phrasing, internal in sorted(ranked):
+        best.setdefault(entry_id, Suggestion(entry_id, phrasing, internal))
+    return tuple(best.values())[:k]
 
 
 def _kind(wanted: str, pairs: dict[str, float], text: str) -> tuple[int, float] | None:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import opencc
 
+from retrieval.numerals import in_digits
+
 _NOT_A_WORD = re.compile(r"(?:[^\w%.]|_|\.(?!\d)|(?<!\d)\.)+")
 """Everything but letters, digits, ideographs, percent signs and decimal points."""
 
 
 def normalise(text: str) -> str:
-    """NFKC, lower case, simplified characters; punctuation becomes single spaces. Idempotent."""
+    """NFKC, lower case, simplified characters, numbers in digits; punctuation becomes single spaces. Idempotent."""
     simplified = to_simplified(unicodedata.normalize("NFKC", text)).lower()
-    return _NOT_A_WORD.sub(" ", unicodedata.normalize("NFKC", simplified)).strip()
+    return in_digits(_NOT_A_WORD.sub(" ", unicodedata.normalize("NFKC", simplified)).strip())
 
 
 def to_simplified(text: str) -> str:

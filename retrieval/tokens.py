@@ -9,6 +9,7 @@ from importlib.resources import files
 import rjieba
 
 from retrieval.text import normalise
+from retrieval.thesaurus import Thesaurus, shipped
 
 PLACE_ENDINGS = frozenset({"省", "市", "州", "区", "县", "镇", "乡", "街道"})
 NOT_PLACES = frozenset({"小区", "社区", "校区", "学区", "片区", "园区", "辖区", "超市", "城市", "市区", "县区", "地区"})
@@ -16,17 +17,36 @@ _PLACE_ENDING = re.compile(r"(?<=..)(?:省|市|州|区|县|镇|乡|街道)$")
 
 
 class Tokeniser:
-    """Words by jieba's dictionary and cuts (through its Rust binding) with a user dictionary on top."""
+    """Words by jieba's dictionary and cuts (through its Rust binding), with the thesaurus and own words on top."""
 
-    def __init__(self, extra_words: Iterable[str] = ()) -> None:
+    def __init__(self, extra_words: Iterable[str] = (), thesaurus: Thesaurus | None = None) -> None:
+        self.thesaurus = thesaurus or shipped()
         self._jieba = rjieba.Jieba()
-        for word in (*_lines("words.txt"), *synonyms(), *extra_words):
+        for word in map(normalise, (*_lines("words.txt"), *self.thesaurus.words, *extra_words)):
             if len(word) > 1:
                 self._jieba.add_word(word, None, None)
 
     def cut(self, text: str) -> list[str]:
-        """Words for search as they stand, long ones also cut into the shorter ones inside; in order, repeats kept."""
+        """Words for the index as they stand, long ones also cut into the shorter ones inside; repeats kept."""
         return [w for w in self._jieba.cut_for_search(normalise(text)) if not w.isspace()]
+
+    def question_words(self, text: str) -> list[str]:
+        """As ``cut``, but a word of the thesaurus is one thing that is asked for, not also its parts."""
+        words: list[str] = []
+        for word in self._jieba.cut(normalise(text)):
+            if word in self.thesaurus:
+                words.append(word)
+            elif not word.isspace():
+                words += self._jieba.cut_for_search(word)
+        return words
+
+    def pieces(self, text: str) -> list[str]:
+        """Normalised text cut once, without gaps: ``"".join(pieces) == text`` normalised."""
+        return list(self._jieba.cut(normalise(text)))
+
+    def is_word(self, text: str) -> bool:
+        """Whether the dictionary, the thesaurus or the own words hold it."""
+        return text in self.thesaurus or bool(self._jieba.has_word(text))
 
     def places(self, text: str) -> tuple[str, ...]:
         """Places that the text names, without 市, 区, 县 … at the end: 河东区 → 河东."""
@@ -41,14 +61,15 @@ class Tokeniser:
                 named.append(stem)
         return tuple(dict.fromkeys(named))
 
-    def words(self, text: str) -> list[str]:
-        """``cut``, each word as the one that stands for its synonyms: 丢了, 遗失 → 丢失."""
-        return [synonyms().get(word, word) for word in self.cut(text)]
-
     def content_words(self, text: str) -> list[str]:
-        """``words`` without those that carry no meaning of their own (请问, 怎么, 的 …), unless nothing is left."""
-        words = [synonyms().get(word, word) for word in self.cut(text) if word not in stop_words()]
-        return words or self.words(text)
+        """``cut`` without words that carry no meaning of their own (请问, 怎么, 的 …), unless nothing is left."""
+        words = self.cut(text)
+        return [word for word in words if word not in stop_words()] or words
+
+    def asked_words(self, text: str) -> list[str]:
+        """``question_words`` without those that carry no meaning of their own, unless nothing is left."""
+        words = self.question_words(text)
+        return [word for word in words if word not in stop_words()] or words
 
 
 def bigrams(text: str) -> list[str]:
@@ -63,18 +84,6 @@ def bigrams(text: str) -> list[str]:
 def stop_words() -> frozenset[str]:
     """Words of politeness and grammar that say nothing of the matter."""
     return frozenset(_lines("stop_words.txt"))
-
-
-@cache
-def synonyms() -> dict[str, str]:
-    """Each word of ``dictionary/synonyms.txt`` to the first of its group."""
-    return {word: first for first, group in alternatives().items() for word in group}
-
-
-@cache
-def alternatives() -> dict[str, tuple[str, ...]]:
-    """The first word of each group to all of the group."""
-    return {group[0]: tuple(group) for group in (line.split() for line in _lines("synonyms.txt"))}
 
 
 @cache

@@ -19,9 +19,10 @@ const start = document.getElementById("start");
 
 const answers = new Map();
 let shown = ""; // The question that the answer on the page belongs to.
+let literal = false; // That answer was found without mending slips.
 let left = false; // The agent has gone on to another question: the answer is only to be read.
 let fresh = false; // We have selected the text in the box, so that the next question replaces it.
-let asking = null; // The question under way: { question, stop }.
+let asking = null; // The question under way: { question, literally, stop }.
 let goingBack = false;
 let armed = "";
 
@@ -30,6 +31,7 @@ const openCard = () => cards().find((card) => !card.hidden);
 const openRank = () => Number(openCard()?.dataset.rank ?? 0);
 const firstRank = () => Number(result.querySelector(".result")?.dataset.first ?? 0);
 const others = () => [...result.querySelectorAll(".others li")];
+const isLiteral = () => result.querySelector(".result")?.hasAttribute("data-literal") ?? false;
 const chosen = () => result.querySelector(".others .is-chosen");
 
 function say(text) {
@@ -65,10 +67,15 @@ function offerToReplace() {
   fresh = true;
 }
 
-function address(question, rank) {
+function address(question, rank, literally = false) {
   if (!question) return "/";
-  return "/?" + new URLSearchParams(rank ? { q: question, open: rank } : { q: question });
+  const parts = { q: question };
+  if (rank) parts.open = rank;
+  if (literally) parts.literal = 1;
+  return "/?" + new URLSearchParams(parts);
 }
+
+const shownAddress = (rank) => address(shown, rank, literal);
 
 // { text } of a reply, or { problem } in words; a lost login leads to the door and back.
 async function read(path, options) {
@@ -101,6 +108,7 @@ function show(question, html, rank) {
   shown = question;
   armed = "";
   result.innerHTML = html;
+  literal = isLiteral();
   document.title = `${question || "知识查询"} · 直答`;
   complain("");
   view(rank ?? firstRank());
@@ -125,8 +133,8 @@ function view(rank) {
   if (list) list.hidden = others().every((item) => item.classList.contains("is-open"));
 }
 
-function keep(question, html) {
-  answers.set(question, html);
+function keep(at, html) {
+  answers.set(at, html);
   if (answers.size > KEPT_ANSWERS) answers.delete(answers.keys().next().value);
 }
 
@@ -135,7 +143,7 @@ function stopAsking() {
   asking = null;
 }
 
-async function ask(question, { remember, rank }) {
+async function ask(question, { remember, rank, literally = false }) {
   stopAsking();
   const limit = new AbortController();
   const timers = [
@@ -147,11 +155,11 @@ async function ask(question, { remember, rank }) {
     timers.forEach(clearTimeout);
     limit.abort();
   };
-  const mine = (asking = { question, stop });
+  const mine = (asking = { question, literally, stop });
   complain("");
   leave(true, false);
   say("正在查询…");
-  const { text, problem } = await read("/ask?" + new URLSearchParams({ q: question }), { signal: limit.signal });
+  const { text, problem } = await read("/ask" + address(question, 0, literally).slice(1), { signal: limit.signal });
   timers.forEach(clearTimeout);
   if (mine !== asking) return;
   asking = null;
@@ -160,10 +168,11 @@ async function ask(question, { remember, rank }) {
     const words = question.length > 30 ? question.slice(0, 30) + "…" : question;
     return complain(`没有查到“${words}”：${problem}。按 Enter 重试`);
   }
-  keep(question, text);
-  if (remember && address(question) !== location.pathname + location.search) {
-    if (question === shown) history.replaceState(null, "", address(question));
-    else history.pushState(null, "", address(question));
+  const at = address(question, 0, literally);
+  keep(at, text);
+  if (remember && at !== location.pathname + location.search) {
+    if (question === shown && literally === literal) history.replaceState(null, "", at);
+    else history.pushState(null, "", at);
   }
   show(question, text, rank);
 }
@@ -171,7 +180,7 @@ async function ask(question, { remember, rank }) {
 function submit() {
   const question = box.value.trim();
   backToBox();
-  if (!question || asking?.question === question) return;
+  if (!question || (asking?.question === question && !asking.literally)) return;
   if (chosen() && !left && question === shown) open(chosen().dataset.rank);
   else ask(question, { remember: true });
 }
@@ -190,8 +199,8 @@ function open(rank) {
   if (Number(rank) === firstRank()) backToList();
   else {
     view(rank);
-    if (history.state?.candidate) history.replaceState({ candidate: true }, "", address(shown, rank));
-    else history.pushState({ candidate: true }, "", address(shown, rank));
+    if (history.state?.candidate) history.replaceState({ candidate: true }, "", shownAddress(rank));
+    else history.pushState({ candidate: true }, "", shownAddress(rank));
   }
   say(`第 ${rank} 条：${wanted.querySelector("h2").textContent.trim()}`);
   const { top } = wanted.getBoundingClientRect();
@@ -204,7 +213,7 @@ function backToList() {
   view(firstRank());
   goingBack = Boolean(history.state?.candidate);
   if (goingBack) history.back();
-  else history.replaceState(null, "", address(shown));
+  else history.replaceState(null, "", shownAddress());
 }
 
 function pick(step) {
@@ -256,6 +265,7 @@ async function copy() {
   const card = current();
   backToBox();
   if (!card) return;
+  if (!("copy" in card.dataset)) return say("相近内容不是答案，不能复制口径");
   const internal = "internal" in card.dataset;
   if (internal && !sure(`copy ${card.id}`, "内部内容，再按一次 Ctrl+C 复制")) return;
   const text = card.dataset.copy;
@@ -283,7 +293,7 @@ function verdictOf(card) {
   const verdict = card?.querySelector("form.verdict");
   if (card && !verdict) {
     const hint = result.querySelector(".result").dataset.outcome === "none";
-    say(hint ? "相近条目不是答案，不用评判" : "您的岗位不评判答案");
+    say(hint ? "相近内容不是答案，不用评判" : "您的岗位不评判答案");
   }
   return verdict;
 }
@@ -325,7 +335,7 @@ async function send(piece, submitter) {
   const fragment = document.createRange().createContextualFragment(reply.text);
   const words = fragment.querySelector(".recorded")?.textContent.trim() ?? "已撤回，没有记为知识缺失";
   (piece.closest(".gap-recorded") ?? piece).replaceWith(fragment);
-  keep(shown, result.innerHTML);
+  keep(shownAddress(), result.innerHTML);
   say(words);
 }
 
@@ -420,6 +430,12 @@ document.addEventListener("click", (event) => {
     event.preventDefault();
     open(candidate.closest("li").dataset.rank);
   }
+  const again = event.target.closest("a[data-ask]");
+  if (again && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    event.preventDefault();
+    backToBox();
+    ask(shown, { remember: true, literally: !literal });
+  }
 });
 
 result.addEventListener("submit", (event) => {
@@ -458,21 +474,25 @@ addEventListener("popstate", () => {
   const query = new URLSearchParams(location.search);
   const question = query.get("q") ?? "";
   const rank = query.get("open") ?? undefined;
-  const here = question && question === shown && !left && box.value.trim() === question;
+  const literally = query.has("literal");
+  const kept = address(question, 0, literally);
+  const here =
+    question && question === shown && literally === literal && !left && box.value.trim() === question;
   fill(question);
   if (here) {
     view(rank ?? firstRank());
     offerToReplace();
   } else if (!question) show("", start.innerHTML);
-  else if (answers.has(question)) show(question, answers.get(question), rank);
-  else ask(question, { remember: false, rank });
+  else if (answers.has(kept)) show(question, answers.get(kept), rank);
+  else ask(question, { remember: false, rank, literally });
   backToBox();
 });
 
 const first = result.querySelector(".result");
 if (first) {
   shown = first.dataset.q;
-  keep(shown, result.innerHTML);
+  literal = isLiteral();
+  keep(shownAddress(), result.innerHTML);
   say(first.dataset.said);
 }
 grow();

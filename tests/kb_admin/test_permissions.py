@@ -22,6 +22,7 @@ ALLOWED: dict[Action, set[str]] = {
     Action.PUBLISH: {"city_office"},
     Action.WITHDRAW: {"city_office"},
     Action.READ_HISTORY: {"city_office", "editor", "reviewer", "unit_leader", "county_office", "analyst"},
+    Action.EDIT_THESAURUS: {"city_office"},
 }
 
 

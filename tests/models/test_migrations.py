@@ -4,16 +4,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, insert, inspect
+from alembic import command
+from sqlalchemy import Engine, insert, inspect, select
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
 from models.base import Base
 from models.database import open_engine
-from models.knowledge import Attachment, Basis, CodeNumbers, Entry, Phrasing, Version
-from models.migrate import differences, is_current, upgrade
+from models.knowledge import Attachment, Basis, ChangeLog, CodeNumbers, Entry, Phrasing, Version
+from models.migrate import _config, differences, is_current, upgrade
 from models.organisation import Region, RoleGrant, Unit
 from models.tables import METADATA
+from models.thesaurus import GroupVersion
 from models.usage import Gap, Question, ShownAnswer, Verdict
 from tests.cast import LOST_CARD, NOW, Cast, published
 
@@ -51,6 +53,35 @@ def test_an_interrupted_upgrade_leaves_nothing_and_can_be_run_again(tmp_path: Pa
     engine.dispose()
 
 
+def test_the_change_log_keeps_its_rows_and_its_count_when_it_opens_to_the_thesaurus(tmp_path: Path) -> None:
+    """Followers stand at a ``seq``: none may be given twice, even after rows were deleted."""
+    engine = open_engine(f"sqlite:///{tmp_path}/older.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        command.upgrade(_config(connection), "0001")
+        for seq in (1, 2, 7):
+            connection.exec_driver_sql(f"INSERT INTO change_log VALUES ({seq}, 5, '2026-11-20 00:00:00')")
+    assert upgrade(engine) is True
+    with Session(engine) as session:
+        session.add(ChangeLog(entry_id=None, at=NOW))
+        session.commit()
+        session.delete(session.scalars(select(ChangeLog).order_by(ChangeLog.seq.desc())).first())
+        session.add(ChangeLog(entry_id=6, at=NOW))
+        session.commit()
+        rows = session.execute(select(ChangeLog.seq, ChangeLog.entry_id).order_by(ChangeLog.seq)).tuples().all()
+    assert rows == [(1, 5), (2, 5), (7, 5), (9, 6)]
+    engine.dispose()
+
+
+GROUP: dict[str, object] = {
+    "head": "社会保障卡",
+    "number": 1,
+    "sayings": [],
+    "field": "",
+    "note": "",
+    "removed": False,
+    "created_at": NOW,
+}
 IMPOSSIBLE: dict[str, tuple[type[Base], dict[str, object]]] = {
     "a county without a city": (Region, {"name": "无市县", "level": "county"}),
     "an unknown level": (Region, {"name": "某省", "level": "province"}),
@@ -144,6 +175,9 @@ IMPOSSIBLE: dict[str, tuple[type[Base], dict[str, object]]] = {
             "at": NOW,
         },
     ),
+    "a group of words without a head": (GroupVersion, {**GROUP, "head": ""}),
+    "a version of a group before the first": (GroupVersion, {**GROUP, "number": 0}),
+    "one version of a group twice": (GroupVersion, GROUP),
     "a gap without words": (Gap, {"text": "", "note": "", "person_id": 1, "at": NOW}),
 }
 
@@ -160,6 +194,7 @@ def test_no_moment_is_stored_that_no_list_could_show(year: int, session: Session
 def test_the_database_refuses(what: str, session: Session, cast: Cast) -> None:
     published(session, LOST_CARD)
     session.add(Question(text="问", person_id=cast.agent.id, asked_at=NOW, outcome="none", took_ms=1.0))
+    session.add(GroupVersion(**GROUP))
     session.commit()
     table, row = IMPOSSIBLE[what]
     with pytest.raises(IntegrityError):

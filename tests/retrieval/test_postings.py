@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
-from retrieval.postings import K1, B, Postings, Statistics, Vocabulary, bm25
+from retrieval.postings import K1, B, Postings, Reading, Statistics, Vocabulary, bm25, find
 
 ROWS = st.lists(st.lists(st.sampled_from("甲乙丙丁戊己庚辛"), min_size=1, max_size=9), min_size=2, max_size=12)
 
@@ -16,7 +16,8 @@ def scores_of(rows: list[list[str]], query: list[str]) -> np.ndarray:
     vocabulary = Vocabulary()
     postings = Postings.build(rows, vocabulary)
     statistics = Statistics.of([(postings, np.ones(len(rows), bool))], len(vocabulary))
-    return bm25(postings, statistics, [t for t in map(vocabulary.known, query) if t is not None])
+    asked = [vocabulary.readings(token) for token in query]
+    return bm25(postings, statistics, [(statistics.idf(r), find(postings, r)) for r in asked])
 
 
 @settings(max_examples=60, deadline=None)
@@ -66,3 +67,29 @@ def test_a_word_that_entered_the_vocabulary_later_is_in_no_row() -> None:
 @pytest.mark.parametrize("rows", [[], [[], []]])
 def test_an_empty_collection_scores_nothing(rows: list[list[str]]) -> None:
     assert not scores_of(rows, ["甲"]).any()
+
+
+WORDS = st.sampled_from("甲乙丙丁戊")
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.lists(WORDS, max_size=6), min_size=1, max_size=8),
+    st.lists(
+        st.tuples(st.lists(WORDS, min_size=1, max_size=2, unique=True), st.sampled_from([0.5, 0.8, 1.0])), max_size=3
+    ),
+)
+def test_found_is_where_all_terms_of_some_reading_stand(
+    rows: list[list[str]], wanted: list[tuple[list[str], float]]
+) -> None:
+    vocabulary = Vocabulary()
+    for word in "甲乙丙丁戊":
+        vocabulary.number(word)
+    postings = Postings.build(rows, vocabulary)
+    readings = tuple(Reading(tuple(map(vocabulary.number, words)), weight) for words, weight in wanted)
+    found = find(postings, readings)
+    strength = [max((w for words, w in wanted if set(words) <= set(row)), default=0.0) for row in rows]
+    np.testing.assert_allclose(found.strength_in(np.arange(len(rows))), strength, rtol=1e-6)
+    counts = [sum(w * min(row.count(word) for word in words) for words, w in wanted) for row in rows]
+    assert found.rows.tolist() == [i for i, s in enumerate(strength) if s]
+    np.testing.assert_allclose(found.counts, [c for c, s in zip(counts, strength, strict=True) if s], rtol=1e-5)

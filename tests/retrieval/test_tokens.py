@@ -6,7 +6,8 @@ import jieba
 import pytest
 import rjieba
 
-from retrieval.tokens import Tokeniser, alternatives, bigrams, stop_words, synonyms
+from retrieval.thesaurus import Thesaurus, read_groups
+from retrieval.tokens import Tokeniser, bigrams, stop_words
 
 SENTENCES = (
     "新生儿出生登记需要什么材料",
@@ -42,18 +43,10 @@ def test_polite_words_are_dropped_unless_they_are_all_there_is(tokeniser: Tokeni
     assert tokeniser.content_words("请问") == ["请问"]
 
 
-@pytest.mark.parametrize(
-    ("said", "written"), [("身份证丢了", "身份证遗失"), ("暂住证", "居住证"), ("交医保", "缴纳医疗保险")]
-)
-def test_callers_words_and_documents_words_become_one(said: str, written: str, tokeniser: Tokeniser) -> None:
-    assert set(tokeniser.content_words(said)) & set(tokeniser.content_words(written)) >= {
-        tokeniser.content_words(written)[-1]
-    }
-
-
-def test_no_word_has_two_synonym_groups_and_each_stands_for_itself_first() -> None:
-    for first, group in alternatives().items():
-        assert all(synonyms()[word] == first for word in group)
+def test_a_word_of_the_thesaurus_is_asked_for_as_one_thing_but_indexed_with_its_parts() -> None:
+    tokeniser = Tokeniser(thesaurus=Thesaurus(read_groups(["最低生活保障: 低保"], "")))
+    assert tokeniser.question_words("最低生活保障") == ["最低生活保障"]
+    assert {"最低", "生活", "保障", "最低生活保障"} <= set(tokeniser.cut("最低生活保障"))
 
 
 def test_bigrams_do_not_cross_punctuation() -> None:
@@ -61,4 +54,4 @@ def test_bigrams_do_not_cross_punctuation() -> None:
 
 
 def test_an_office_can_add_words() -> None:
-    assert "安澜入学" in Tokeniser(["安澜入学"]).words("安澜入学平台")
+    assert "安澜入学" in Tokeniser(["安澜入学"]).cut("安澜入学平台")

@@ -1,0 +1,131 @@
+"""Slips of the keyboard mended by what the base itself knows: 公机金, gongjijin, gjj → 公积金; 身证 → 身份证.
+
+Only what neither the base nor the dictionary knows is touched, and only a word of the base takes its place.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from pypinyin import Style, lazy_pinyin
+
+from retrieval.documents import Mended
+from retrieval.tokens import Tokeniser, stop_words
+
+LONGEST = 8
+"""Characters of the longest word that is put in for a slip."""
+WINDOW = 3
+"""Neighbouring pieces that may together be one slipped word."""
+_IDEOGRAPHS = re.compile(r"[一-鿿]+")
+_LATIN = re.compile(r"[a-z]{2,}")
+_BLURRED = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("ng", "n"), ("l", "n"))
+"""Sounds that half the country does not tell apart."""
+
+
+class Speller:
+    """Words by their sound, their initials and their shape with one character dropped. One writer, many readers."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._by_sound: dict[str, list[str]] = defaultdict(list)
+        self._by_pinyin: dict[str, list[str]] = defaultdict(list)
+        self._by_initials: dict[str, list[str]] = defaultdict(list)
+        self._by_rest: dict[str, list[str]] = defaultdict(list)
+        self._longest_pinyin = 0
+
+    def learn(self, words: Iterable[str]) -> None:
+        """Normalised words of titles and keywords; those of one character or not of ideographs are passed over."""
+        for word in words:
+            if word in self._known or not 2 <= len(word) <= LONGEST or not _IDEOGRAPHS.fullmatch(word):
+                continue
+            self._known.add(word)
+            syllables = lazy_pinyin(word)
+            self._by_sound[_blurred(syllables)].append(word)
+            pinyin = "".join(syllables)
+            self._by_pinyin[pinyin].append(word)
+            self._longest_pinyin = max(self._longest_pinyin, len(pinyin))
+            self._by_initials["".join(s[0] for s in syllables)].append(word)
+            if len(word) > 2:
+                for i in range(len(word)):
+                    self._by_rest[word[:i] + word[i + 1 :]].append(word)
+
+    def mend(self, text: str, tokeniser: Tokeniser, use: Callable[[str], int]) -> tuple[str, tuple[Mended, ...]]:
+        """``text`` (normalised) with its slips mended, and which. ``use``: in how many live entries a word stands."""
+        pieces = tokeniser.pieces(text)
+        unknown = [_is_odd(piece, tokeniser, use) for piece in pieces]
+        out: list[str] = []
+        mended: list[Mended] = []
+        at = 0
+        while at < len(pieces):
+            for width in range(min(WINDOW, len(pieces) - at), 0, -1):
+                typed = "".join(pieces[at : at + width])
+                meant = self._meant(typed, pieces[at : at + width], unknown[at : at + width], tokeniser, use)
+                if meant:
+                    out.append(meant)
+                    mended.append(Mended(typed, meant))
+                    at += width
+                    break
+            else:
+                out.append(pieces[at])
+                at += 1
+        return "".join(out), tuple(mended)
+
+    def _meant(
+        self, typed: str, pieces: list[str], unknown: list[bool], tokeniser: Tokeniser, use: Callable[[str], int]
+    ) -> str | None:
+        if len(pieces) == 1 and _LATIN.fullmatch(typed):
+            return self._of_latin(typed, use) if unknown[0] else None
+        if not _IDEOGRAPHS.fullmatch(typed) or len(typed) < 2:
+            return None
+        if not any(unknown) or (tokeniser.is_word(typed) and (len(pieces) > 1 or use(typed))):
+            return None
+        if len(pieces) > 1 and any(piece in stop_words() for piece in (pieces[0], pieces[-1])):
+            return None
+        alike = [w for w in self._by_sound.get(_blurred(_syllables(typed)), ()) if _shared(w, typed) or len(w) > 3]
+        best = _most_used(alike, use)
+        if best is None and not tokeniser.is_word(typed):
+            best = _most_used(self._by_rest.get(typed, ()), use)
+        return best if best != typed else None
+
+    def _of_latin(self, typed: str, use: Callable[[str], int]) -> str | None:
+        """Fewest words whose pinyin is exactly what was typed; else one word with these initials."""
+        best: list[tuple[int, int, str] | None] = [(0, 0, "")] + [None] * len(typed)
+        for end in range(1, len(typed) + 1):
+            for start in range(max(0, end - self._longest_pinyin), end):
+                before = best[start]
+                word = _most_used(self._by_pinyin.get(typed[start:end], ()), use) if before else None
+                if before and word:
+                    option = (before[0] + 1, before[1] - use(word), before[2] + word)
+                    now = best[end]
+                    best[end] = option if now is None or option < now else now
+        whole = best[len(typed)]
+        return whole[2] if whole else _most_used(self._by_initials.get(typed, ()), use)
+
+
+def _is_odd(piece: str, tokeniser: Tokeniser, use: Callable[[str], int]) -> bool:
+    """Nothing that the base knows: a word it never uses, or a lone character that is no word of grammar."""
+    if piece in tokeniser.thesaurus or piece in stop_words() or piece.isspace() or piece.isdigit():
+        return False
+    return len(piece) == 1 or not use(piece)
+
+
+def _most_used(words: Iterable[str], use: Callable[[str], int]) -> str | None:
+    used = sorted((-use(word), word) for word in words)
+    return used[0][1] if used and used[0][0] < 0 else None
+
+
+def _shared(word: str, typed: str) -> bool:
+    return len(word) == len(typed) and any(a == b for a, b in zip(word, typed, strict=True))
+
+
+@lru_cache(maxsize=4096)
+def _syllables(text: str) -> tuple[str, ...]:
+    return tuple(lazy_pinyin(text, style=Style.NORMAL))
+
+
+def _blurred(syllables: Iterable[str]) -> str:
+    sound = " ".join(syllables)
+    for heard, kept in _BLURRED:
+        sound = sound.replace(heard, kept)
+    return sound

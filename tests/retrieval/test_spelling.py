@@ -1,0 +1,80 @@
+"""Slips are mended from the base's own words; what means something is left alone."""
+
+import pytest
+
+from retrieval.documents import Mended
+from retrieval.spelling import Speller
+from retrieval.thesaurus import Thesaurus
+from retrieval.tokens import Tokeniser
+
+WORDS = {
+    "公积金": 9,
+    "身份证": 7,
+    "居住证": 6,
+    "社保卡": 5,
+    "失业": 3,
+    "提取": 4,
+    "贷款": 4,
+    "驾驶证": 2,
+    "办公": 1,
+    "机关": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def tokeniser() -> Tokeniser:
+    return Tokeniser(thesaurus=Thesaurus())
+
+
+@pytest.fixture(scope="module")
+def speller() -> Speller:
+    made = Speller()
+    made.learn(WORDS)
+    return made
+
+
+def use(word: str) -> int:
+    return WORDS.get(word, 0)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("公机金怎么提取", "公积金怎么提取"),
+        ("居主证", "居住证"),
+        ("社宝卡", "社保卡"),
+        ("gongjijin", "公积金"),
+        ("gongjijindaikuan", "公积金贷款"),
+        ("sfz", "身份证"),
+        ("身证", "身份证"),
+        ("实业", "失业"),
+    ],
+)
+def test_homophones_pinyin_initials_and_dropped_characters(
+    typed: str, meant: str, tokeniser: Tokeniser, speller: Speller
+) -> None:
+    assert speller.mend(typed, tokeniser, use)[0] == meant
+
+
+@pytest.mark.parametrize(
+    "typed", ["办公机关在哪", "身份证", "今天天气怎么样", "etc 怎么办", "abc", "", "3", "公积金贷款"]
+)
+def test_what_means_something_or_nothing_known_is_left_alone(
+    typed: str, tokeniser: Tokeniser, speller: Speller
+) -> None:
+    assert speller.mend(typed, tokeniser, use) == (typed, ())
+
+
+def test_what_was_mended_is_told(tokeniser: Tokeniser, speller: Speller) -> None:
+    assert speller.mend("sfz 公机金", tokeniser, use)[1] == (Mended("sfz", "身份证"), Mended("公机金", "公积金"))
+
+
+def test_a_word_that_no_live_entry_uses_is_never_put_in(tokeniser: Tokeniser, speller: Speller) -> None:
+    assert speller.mend("gongjijin", tokeniser, lambda _: 0) == ("gongjijin", ())
+
+
+def test_the_order_in_which_words_were_learnt_does_not_matter(tokeniser: Tokeniser, speller: Speller) -> None:
+    backwards = Speller()
+    backwards.learn(reversed(WORDS))
+    for typed in ("gjj", "sfz", "shenfenzheng", "居主证", "身证", "社宝卡"):
+        assert backwards.mend(typed, tokeniser, use) == speller.mend(typed, tokeniser, use)
