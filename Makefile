@@ -48,6 +48,8 @@ lint: $(STAMPS)/test ## 检查代码格式与类型
 
 bench: $(STAMPS)/test model ## 测量检索质量与速度，与基线并排
 	@$(BIN)/zhida bench all
+	@$(BIN)/zhida bench robust
+	@$(BIN)/python -m benchmarks.fit_ranker --leave-out
 	@$(BIN)/zhida bench speed
 
 bundle: $(STAMPS)/runtime ## 备好 bundle/，供没有网络的机器安装

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import quality, suite, timing
+from benchmarks import quality, robustness, suite, timing
 from benchmarks.datasets import read_corpus, read_queries
 from benchmarks.encoders import open_encoder, open_reader
 from retrieval.embedded import EmbeddedIndex
@@ -79,6 +79,20 @@ def run_speed(  # noqa: PLR0917 - the options of a command
             _say,
         )
     )
+
+
+@app.command("robust")
+def run_robust(
+    sizes: Annotated[str, typer.Option(help="演示库放大的倍数，逗号分隔；以其他库的条目填充")] = "1,10,100",
+    data: Annotated[Path, typer.Option(help="取填充条目的文件夹")] = Path("../shared/data"),
+    model: Model = None,
+    reader: Reads = True,
+    workers: Workers = ALL_CORES,
+) -> None:
+    """错字、拼音、漏字、各种说法，以及知识库变大，对同样的问题有多大影响。"""
+    encoder = open_encoder(model, threads=workers)
+    models = (encoder, open_reader(encoder, wanted=reader))
+    print(robustness.run(data, models, [int(size) for size in sizes.split(",")], _say))
 
 
 def _say(line: str) -> None:

@@ -46,8 +46,9 @@ from retrieval.reader import Reader
 
 ORDER_L2 = 1e-3
 """Chosen by --leave-out over 1e-2 … 1e-4: the best mean R@1 without losing the largest base."""
-READ_AHEAD = MOST_READ + 1
-"""Candidates read of each question, by the order of the weights there are: the new order may choose among them."""
+PLAIN_ORDER = {"cosine_phrase": 4, "cosine_answer": 3, "cover_phrase": 3, "cover_entry": 3, "pairs_phrase": 3}
+READ_AHEAD = MOST_READ + 3
+"""Candidates read of each question, by the plain order: the one that is sought chooses among them."""
 WEIGHTS = Path(__file__).parents[1] / "retrieval" / "weights"
 THREADS = 2
 
@@ -78,43 +79,39 @@ class Example:
     relevant: NDArray[np.bool_]
     entry_ids: NDArray[np.int64]
     answerable: bool
-    trained_on: bool
-    """The reader has seen this question."""
     read: Mapping[int, float]
-    """What the reader says of the first rows; empty without one."""
+    """What the reader says of the first rows; empty without one, and where it would only remember."""
 
 
 def main(
     data: Annotated[Path, typer.Option(help="开发数据所在文件夹")] = Path("../shared/data"),
     leave_out: Annotated[bool, typer.Option(help="逐库留出，只打印成绩，不写文件")] = False,
     ablation: Annotated[bool, typer.Option(help="逐组去掉特征，逐库留出，只打印成绩")] = False,
+    words: Annotated[bool, typer.Option(help="只求不用模型的权重")] = False,
     reader: Annotated[Path | None, typer.Option(help="另一个精读模型文件")] = None,
 ) -> None:
     """由数据求出排序与置信度的权重，写入 retrieval/weights。"""
-    encoder = open_encoder(None, threads=THREADS)
-    variants = (("reader", encoder, Reader.load(reader)), ("hybrid", encoder, None), ("words", None, None))
-    for name, model, reads in variants:
-        examples = collect_all(data, model, reads)
+    if words:
+        examples = collect_all(data, None, None)
+        variants = {"words": examples}
+    else:
+        examples = collect_all(data, open_encoder(None, threads=THREADS), Reader.load(reader))
+        variants = {"reader": examples, "hybrid": [replace(e, read={}) for e in examples]}
+    for name, chosen in variants.items():
         if ablation:
-            _print_ablation(name, examples)
-        elif leave_out:
-            for family, judged in left_out(examples).items():
-                print(name, family, {k: round(v, 3) if isinstance(v, float) else v for k, v in figures(judged).items()})
-        else:
+            _print_ablation(name, chosen)
+            continue
+        unseen = left_out(chosen)
+        print(_table(name, unseen), flush=True)
+        if not leave_out:
             path = WEIGHTS / f"{name}.json"
-            ranker = fit(examples)
-            weights = described(ranker) | {"direct_threshold": thresholds(left_out(examples))}
+            weights = described(fit(chosen)) | {"direct_threshold": thresholds(unseen)}
             path.write_text(json.dumps(weights, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            print(path, figures(judge_all(ranker, examples)))
 
 
 def collect_all(data: Path, encoder: Encoder | None, reader: PairReader | None) -> list[Example]:
-    """All examples of all sets; with a reader only those that it has not been trained on."""
-    examples = []
-    for family, corpus, queries in sets(data):
-        asked = [q for q in queries if q.split != "train"] if reader else queries
-        examples += collect(family, corpus, asked, encoder, reader)
-    return examples
+    """All examples of all sets."""
+    return [e for family, corpus, queries in sets(data) for e in collect(family, corpus, queries, encoder, reader)]
 
 
 def sets(data: Path) -> Iterator[tuple[str, Corpus, list[Query]]]:
@@ -137,13 +134,14 @@ def collect(
     """Ask each question, and each answerable one again with its entries hidden; keep the features of all candidates."""
     number_of = {key: number for number, key in enumerate(corpus.ids)}
     remembered = _Remembering(reader) if reader else None
-    noting = _Noting(Ranker.load("hybrid" if encoder else "words"))
+    noting = _Noting()
     index = EmbeddedIndex(encoder, reader=remembered, ranker=noting)
     quality.build(index, corpus)
 
     def ask(query: Query) -> Example:
         hidden = frozenset(number_of[key] for key in query.exclude if key in number_of)
         viewer = Viewer(everything=True, hidden_entry_ids=hidden)
+        noting.reads = query.split != "train"
         noted = noting.asked(lambda: index.search(query.text, viewer, datetime.now(UTC), 1))
         return Example(
             family=family,
@@ -151,7 +149,6 @@ def collect(
             relevant=np.array([corpus.ids[i] in query.relevant for i in noted.entry_ids], bool),
             entry_ids=noted.entry_ids,
             answerable=query.answerable,
-            trained_on=query.split == "train",
             read=noted.read,
         )
 
@@ -165,22 +162,25 @@ class _Noted:
     read: Mapping[int, float]
 
 
-class _Noting(Ranker):
-    """Ranks as another, reads the first few, and keeps what it was given."""
+class _Noting:
+    """Ranks by the plain order, reads the first few, and keeps what it was given."""
 
-    def __init__(self, ranker: Ranker) -> None:
-        super().__init__(ranker.order, ranker.confidence)
-        object.__setattr__(self, "last", [])
-
-    last: list[_Noted]
+    def __init__(self) -> None:
+        order = Linear.read({**PLAIN_ORDER, "intercept": 0.0}, NAMES)
+        self._ranker = Ranker(order, Linear(np.zeros(len(CONFIDENCE_NAMES)), 0.0))
+        self.last: list[_Noted] = []
+        self.reads = True
 
     def rank(
         self, features: Floats | NDArray[np.float32], entry_ids: NDArray[np.int64], read: Read | None = None
     ) -> Ranked:
-        ranked = super().rank(features, entry_ids)
-        said = {int(row): read(int(row)) for row in ranked.rows[:READ_AHEAD]} if read else {}
-        self.last[:] = [_Noted(np.asarray(features, np.float64), entry_ids, said)]
+        ranked = self._ranker.rank(features, entry_ids)
+        said = {int(row): read(int(row)) for row in ranked.rows[:READ_AHEAD]} if read and self.reads else {}
+        self.last = [_Noted(np.asarray(features, np.float64), entry_ids, said)]
         return ranked
+
+    def direct_threshold(self) -> float:
+        return self._ranker.direct_threshold()
 
     def asked(self, search: Callable[[], object]) -> _Noted:
         """What a search gave to rank."""
@@ -209,7 +209,7 @@ def fit(examples: Sequence[Example], without: Sequence[str] = ()) -> Ranker:
     order = Linear(_listwise([(e.features * kept, e.relevant) for e in sorted_out], _weights(sorted_out)), 0.0)
     reorder = _fit_reorder(examples, order) if any(e.read for e in examples) else None
     ranker = Ranker(order, Linear(np.zeros(len(CONFIDENCE_NAMES)), 0.0), reorder)
-    shown = [e for e in examples if len(e.features)]
+    shown = [e for e in examples if len(e.features) and (e.read or not reorder)]
     firsts = [_first(ranker, e) for e in shown]
     kept_too = np.append(kept, np.ones(len(CONFIDENCE_NAMES) - len(NAMES), bool))
     model = LogisticRegression(max_iter=5000).fit(
@@ -271,7 +271,8 @@ def left_out(examples: Sequence[Example], without: Sequence[str] = ()) -> dict[s
 
     def one(family: str) -> list[Judged]:
         ranker = fit([e for e in examples if e.family != family], without)
-        return judge_all(ranker, [e for e in examples if e.family == family])
+        judged_by = [e for e in examples if e.family == family]
+        return judge_all(ranker, [e for e in judged_by if e.read] or judged_by)
 
     with ThreadPoolExecutor(THREADS) as pool:
         return dict(zip(families, pool.map(one, families), strict=True))
@@ -335,6 +336,20 @@ def _weights(examples: Sequence[Example]) -> Floats:
     kinds = Counter((e.family, e.answerable) for e in examples)
     weights = np.array([families[e.family] ** 0.5 / kinds[e.family, e.answerable] for e in examples])
     return np.asarray(weights / weights.sum())
+
+
+def _table(name: str, by_family: Mapping[str, Sequence[Judged]]) -> str:
+    """Figures of each base by weights that never saw it."""
+    columns = (
+        "n", "R@1", "R@3", "R@10", "MRR@10", "direct_rate", "precision_of_direct", "abstain_on_unanswerable",
+        "best_direct_rate_p95", "auroc_top1", "ece_top1",
+    )  # fmt: skip
+    lines = [f"| {name}，权重未见此库 | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
+    for family, results in by_family.items():
+        row = figures(results)
+        cells = [f"{row[c]:.3f}" if isinstance(row[c], float) else str(row[c]) for c in columns]
+        lines.append(f"| {family} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _print_ablation(name: str, examples: Sequence[Example]) -> None:

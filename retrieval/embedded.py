@@ -18,9 +18,9 @@ from retrieval.features import NAMES, OWN, complete, measure
 from retrieval.generation import Generation, Mask
 from retrieval.marks import aspect_names
 from retrieval.passages import pair
-from retrieval.postings import Vocabulary
+from retrieval.postings import Floats, Vocabulary
 from retrieval.question import Understood, mend, understand
-from retrieval.ranker import Ranker, Thresholds, decide
+from retrieval.ranker import Ranked, Ranker, Read, Thresholds, decide
 from retrieval.reader import Pair
 from retrieval.segment import Segment, Vocabularies
 from retrieval.spelling import Speller
@@ -52,6 +52,14 @@ class PairReader(Protocol):
     def read(self, pair: Pair) -> float: ...
 
 
+class CandidateRanker(Protocol):
+    """What ``Ranker`` does for a search."""
+
+    def rank(self, features: Floats, entry_ids: NDArray[np.int64], read: Read | None = None) -> Ranked: ...
+
+    def direct_threshold(self) -> float: ...
+
+
 def weights_for(encoder: TextEncoder | None, reader: PairReader | None) -> str:
     """The name of the weights that fit what the machine has."""
     if encoder is None:
@@ -69,7 +77,7 @@ class EmbeddedIndex:
         memory: TextEncoder | None = None,
         reader: PairReader | None = None,
         tokeniser: Tokeniser | None = None,
-        ranker: Ranker | None = None,
+        ranker: CandidateRanker | None = None,
         thresholds: Thresholds | None = None,
     ) -> None:
         """Without ``encoder`` the index works on words alone. ``memory``: the same encoder, but one that remembers

@@ -50,13 +50,13 @@ class Reader:
         """The reader in ``path``, or the one that comes with the product. Raises ReaderError."""
         file = path or Path(str(files("retrieval") / "weights" / PACKAGED))
         if not file.exists():
-            raise ReaderError(f"没有精读模型文件 {file}。请放好该文件，或把 ZHIDA_READER 设为 off。")
+            raise ReaderError(f"没有精读模型文件 {file}。请放好该文件，或把 ZHIDA_READER 设为 false。")
         try:
             session = one_thread(file)
             tokenizer = Tokenizer.from_str(session.get_modelmeta().custom_metadata_map[TOKENIZER_KEY])
         except Exception as error:  # onnxruntime raises classes of its own, all of them plain Exceptions
             raise ReaderError(
-                f"精读模型文件 {file} 已损坏（{error}）。请重新放置，或把 ZHIDA_READER 设为 off。"
+                f"精读模型文件 {file} 已损坏（{error}）。请重新放置，或把 ZHIDA_READER 设为 false。"
             ) from error
         return cls(session, tokenizer)
 

@@ -15,10 +15,17 @@ from retrieval.tokens import Tokeniser, stop_words
 
 LONGEST = 8
 """Characters of the longest word that is put in for a slip."""
+LONG_ENOUGH = 3
+"""Characters from which a word of like sound is hardly a coincidence; a shorter one must be in the thesaurus, and a
+shorter word of the dictionary is never taken for a slip."""
 WINDOW = 3
 """Neighbouring pieces that may together be one slipped word."""
 _IDEOGRAPHS = re.compile(r"[一-鿿]+")
 _LATIN = re.compile(r"[a-z]{2,}")
+_GRAMMAR = frozenset(
+    "不没无未中上下里外内时后前将已第一二三四五六七八九十两个次只再就都还也被把向和与或及等者所之其该此每各几多少大小老新"
+)
+"""Characters that stand alone in good Chinese, so that nothing odd is seen in them."""
 _BLURRED = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("ng", "n"), ("l", "n"))
 """Sounds that half the country does not tell apart."""
 
@@ -78,14 +85,16 @@ class Speller:
             return self._of_latin(typed, use) if unknown[0] else None
         if not _IDEOGRAPHS.fullmatch(typed) or len(typed) < 2:
             return None
-        if not any(unknown) or (tokeniser.is_word(typed) and (len(pieces) > 1 or use(typed))):
+        if not any(unknown) or (tokeniser.is_word(typed) and (len(typed) < LONG_ENOUGH or use(typed))):
             return None
         if len(pieces) > 1 and any(piece in stop_words() for piece in (pieces[0], pieces[-1])):
             return None
         alike = [w for w in self._by_sound.get(_blurred(_syllables(typed)), ()) if _shared(w, typed) or len(w) > 3]
-        best = _most_used(alike, use)
-        if best is None and not tokeniser.is_word(typed):
-            best = _most_used(self._by_rest.get(typed, ()), use)
+        # A short word, or one that begins or ends with a word as it should be, may sound alike by coincidence.
+        sure = LONG_ENOUGH if all(unknown) else LONGEST + 1
+        best = _most_used((w for w in alike if len(w) >= sure or w in tokeniser.thesaurus), use)
+        if best is None and all(unknown) and not tokeniser.is_word(typed):
+            best = _most_used((w for w in self._by_rest.get(typed, ()) if tokeniser.is_word(w)), use)
         return best if best != typed else None
 
     def _of_latin(self, typed: str, use: Callable[[str], int]) -> str | None:
@@ -105,7 +114,7 @@ class Speller:
 
 def _is_odd(piece: str, tokeniser: Tokeniser, use: Callable[[str], int]) -> bool:
     """Nothing that the base knows: a word it never uses, or a lone character that is no word of grammar."""
-    if piece in tokeniser.thesaurus or piece in stop_words() or piece.isspace() or piece.isdigit():
+    if piece in tokeniser.thesaurus or piece in stop_words() or piece in _GRAMMAR or not piece.strip(" 0123456789"):
         return False
     return len(piece) == 1 or not use(piece)
 
