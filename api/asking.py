@@ -9,7 +9,7 @@ from enum import StrEnum
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api.matching import as_searched, plainly_asked
+from api.matching import plainly_asked
 from api.security import Caller
 from api.wiring import Services
 from kb_admin.permissions import Action, require
@@ -123,7 +123,7 @@ def find(
     found = services.index.search(question, caller.viewer, now, most, literal=literal)
     live = _still_live(session, found.hits)
     result = _worth_a_look(_without_the_gone(found, live))
-    asked = plainly_asked(as_searched(question, result))
+    asked = plainly_asked(result.searched)
     answers = tuple(
         _shown(live[hit.version_id], hit, _role(result.outcome, n), asked) for n, hit in enumerate(result.hits)
     )

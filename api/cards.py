@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from api import dates
 from api.asking import Asked, Found, HitRole, ShownEntry
-from api.matching import Words, as_searched, compare, question_words
+from api.matching import Words, compare, question_words
 from api.rendering import Section, asked_heading, highlight, mark, plain_text, split_answer
 from api.said_before import SaidBefore
 from kb_admin.feedback import TIME_TO_TAKE_BACK
@@ -161,7 +161,7 @@ def view_of(
 ) -> AskedView:
     """Lay out the answers. ``opened``: the rank that was asked for, None to let the outcome decide."""
     outcome = found.result.outcome
-    searched = as_searched(question, found.result)
+    searched = found.result.searched or question
     words = question_words(tokeniser, searched)
     question_id = found.question_id if isinstance(found, Asked) else None
     cards = tuple(

@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from models.values import EntryContent
-from retrieval.documents import Result
 from retrieval.marks import aspects
+from retrieval.story import LONG
 from retrieval.text import normalise
 from retrieval.tokens import Tokeniser, stop_words
 
-STORY = 60
+STORY = LONG
 """Characters. A longer question is a story: most of its words are beside the point, and no entry has them."""
 MOST_MISSING = 4
 """Missing words that are named; with more of them the entry is about something else, which its title says."""
@@ -21,16 +21,6 @@ class Words:
     """In the standard question, a similar one or the keywords."""
     missing: tuple[str, ...]
     """Nowhere in the entry, neither as they are nor as another word for the same."""
-
-
-def as_searched(question: str, result: Result) -> str:
-    """The question that was looked for: the part of a story that asks, slips mended."""
-    if result.focus or not result.mended:
-        return result.focus or question
-    text = normalise(question)
-    for slip in result.mended:
-        text = text.replace(slip.typed, slip.meant)
-    return text
 
 
 def plainly_asked(question: str) -> frozenset[str]:

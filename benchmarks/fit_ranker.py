@@ -281,8 +281,8 @@ def left_out(examples: Sequence[Example], without: Sequence[str] = ()) -> dict[s
 def thresholds(by_family: Mapping[str, Sequence[Judged]]) -> dict[str, float]:
     """The lowest score from which at most so many of 100 direct answers are wrong, by weights that never saw the base.
 
-    Families weigh as in fitting, answerable and other questions alike; never below the score that promises it by itself
-    less half the distance.
+    Families weigh as in fitting, answerable and other questions alike. A score of 1 - X/100 promises X by itself: the
+    threshold is kept between 1 - 2.5 X/100 and 1 - 0.5 X/100, so that a few questions cannot carry it far away.
     """
     scores, right, weights = [], [], []
     for results in by_family.values():

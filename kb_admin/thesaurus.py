@@ -236,6 +236,8 @@ def word_faults(word: str, fold: Callable[[str], str]) -> Iterator[str]:
         yield f"“{shown}”中间有{what}，一处只写一个词。"
     elif not fold(word):
         yield f"“{shown}”中没有可以检索的字。"
+    elif " " in fold(word):
+        yield f"“{shown}”中间的符号在检索中会把词断开，请去掉符号，或分成两个词写。"
 
 
 def is_weight(weight: float) -> bool:

@@ -95,6 +95,8 @@ class Result:
     """What the question asks about (费用, 材料 …), as named in ``dictionary/aspects.toml``."""
     mended: tuple[Mended, ...] = ()
     """Slips of the keyboard that were mended before searching."""
+    searched: str = ""
+    """What was looked for: the question, or the part of it that asks, slips mended."""
     focus: str = ""
     """The part of a long story that was taken for the question; empty when all of it was."""
     facet: Facet | None = None

@@ -19,7 +19,7 @@ from retrieval.generation import Generation, Mask
 from retrieval.marks import aspect_names
 from retrieval.passages import pair
 from retrieval.postings import Floats, Vocabulary
-from retrieval.question import Understood, mend, understand
+from retrieval.question import Context, Understood, mend, understand
 from retrieval.ranker import Ranked, Ranker, Read, Thresholds, decide
 from retrieval.reader import Pair
 from retrieval.segment import Segment, Vocabularies
@@ -105,7 +105,7 @@ class EmbeddedIndex:
     def use(self, tokeniser: Tokeniser) -> None:
         """From now on questions, and entries still to come, are cut and read by this one.
 
-        Entries that are here already keep their cut: ``question.understand`` looks for a new word by its parts.
+        Entries that are here already keep their cut: a question looks for a new word also by its parts.
         """
         with self._writing:
             self._speller.learn(tokeniser.thesaurus.words)
@@ -113,7 +113,7 @@ class EmbeddedIndex:
 
     def explain(self, text: str) -> Understood:
         """How a question is read, as ``search`` would read it, without its vectors."""
-        return understand(text, self._tokeniser, self._vocabularies, self._generation, self._speller)
+        return understand(text, self._context(self._generation, self._generation.parts, self._speller))
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Make the changes visible. The last change of an entry in the batch wins."""
@@ -140,14 +140,14 @@ class EmbeddedIndex:
         """
         watch = _Stopwatch()
         generation = self._generation
-        speller = None if literal else self._speller
-        question = understand(query, self._tokeniser, self._vocabularies, generation, speller)
+        visible = _visible(generation, viewer, now)
+        question = understand(query, self._context(generation, visible, None if literal else self._speller))
         watch.lap("words")
         question = self._with_vectors(question)
         watch.lap("encode")
         found = [
-            (looked_up, candidates(question, looked_up, generation, live & segment.columns.visible(viewer, now)))
-            for segment, live in generation.parts
+            (looked_up, candidates(question, looked_up, generation, seen))
+            for segment, seen in visible
             for looked_up in (LookedUp.of(question, segment),)
         ]
         watch.lap("candidates")
@@ -183,6 +183,7 @@ class EmbeddedIndex:
             timings_ms=watch.laps,
             aspects=aspect_names(question.aspects),
             mended=question.mended,
+            searched=question.focus_to_encode,
             focus=question.focus_to_encode if question.is_story else "",
             facet=reasons.facet([places[b] for b in best[: reasons.COMPARED]], scores),
         )
@@ -196,12 +197,18 @@ class EmbeddedIndex:
         found = suggestions(typed, generation, self._vocabularies, viewer=viewer, now=now, k=k)
         if len(found) == k:
             return found
-        meant, slips = mend(typed, self._tokeniser, self._vocabularies, generation, self._speller)
+        visible = _visible(generation, viewer, now)
+        meant, slips = mend(typed, self._context(generation, visible, self._speller))
         if not slips:
             return found
         held = {suggestion.entry_id for suggestion in found}
         more = suggestions(meant, generation, self._vocabularies, viewer=viewer, now=now, k=k)
         return (*found, *(suggestion for suggestion in more if suggestion.entry_id not in held))[:k]
+
+    def _context(
+        self, generation: Generation, visible: tuple[tuple[Segment, Mask], ...], speller: Speller | None
+    ) -> Context:
+        return Context(self._tokeniser, self._vocabularies, generation, visible, speller)
 
     def _with_vectors(self, question: Understood) -> Understood:
         if self._encoder is None:
@@ -219,6 +226,11 @@ class EmbeddedIndex:
         spoken = [i for i, d in enumerate(documents) if d.answer.strip()]
         answers[spoken] = self._entry_encoder.encode([documents[i].answer for i in spoken], max_tokens=ANSWER_TOKENS)
         return phrases, answers
+
+
+def _visible(generation: Generation, viewer: Viewer, now: datetime) -> tuple[tuple[Segment, Mask], ...]:
+    """The segments with the documents that the viewer may see and that are in force."""
+    return tuple((segment, live & segment.columns.visible(viewer, now)) for segment, live in generation.parts)
 
 
 def _merged(parts: Sequence[tuple[Segment, Mask]]) -> list[tuple[Segment, Mask]]:

@@ -199,7 +199,8 @@ def _overlap(
         of_question += where.strength_in(rows) * np.float32(slot.weight)
         for reading in slot.readings:
             for term in reading.terms:
-                asked[term] = max(asked[term], reading.weight * statistics.weights[term])
+                if term < len(asked):  # words of entries that are just being added have later numbers
+                    asked[term] = max(asked[term], reading.weight * statistics.weights[term])
     whole = sum(slot.weight for slot in slots)
     held, starts = postings.terms_of(rows)
     shared = _sum_by_group(asked[held], starts)
@@ -277,7 +278,10 @@ def _number_missing(question: Understood, segment: Segment, rows: NDArray[np.int
     if not question.numbers:
         return np.zeros(len(rows), np.float32)
     sought = [re.compile(rf"(?<![\d.]){re.escape(number)}(?!\.?\d)") for number in question.numbers]
-    missing = [sum(not number.search(segment.entry_texts[row]) for number in sought) for row in rows]
+    texts = [segment.entry_texts[row] for row in rows]
+    missing = [
+        sum(not (n in text and s.search(text)) for n, s in zip(question.numbers, sought, strict=True)) for text in texts
+    ]
     return np.array(missing, np.float32) / np.float32(len(question.numbers))
 
 
@@ -306,7 +310,8 @@ def _places(question: Understood, segment: Segment, rows: NDArray[np.int64]) -> 
 
 
 def _exact(question: Understood, segment: Segment, phrases: NDArray[np.int64], starts: NDArray[np.int64]) -> Floats:
-    same = np.fromiter((segment.phrase_texts[p] == question.squeezed for p in phrases), np.float32, len(phrases))
+    asked = question.squeezed
+    same = np.fromiter((bool(asked) and segment.phrase_texts[p] == asked for p in phrases), np.float32, len(phrases))
     return np.asarray(np.maximum.reduceat(same, starts), np.float32) if len(starts) else same
 
 

@@ -38,6 +38,10 @@ class Generation:
     def __len__(self) -> int:
         return sum(int(live.sum()) for _, live in self.parts)
 
+    def in_titles(self, term: int) -> bool:
+        """Whether any live phrasing or keyword list holds the word."""
+        return self.words.frequency(term) + self.keywords.frequency(term) > 0
+
     def use(self, term: int | None) -> int:
         """In how many live phrasings, answers and keyword lists the word stands."""
         return 0 if term is None else sum(s.frequency(term) for s in (self.words, self.answers, self.keywords))

@@ -9,7 +9,7 @@ _WRITTEN = re.compile(
     rf"(?<![第一二三四五六七八九十百千万零〇两\d周统星期])([零〇一二两三四五六七八九十百千]+)(?=({_UNITS}))"
 )
 _YEAR = re.compile(r"(?<![〇零一二三四五六七八九])([一二][〇零一二三四五六七八九]{3})(?=年)")
-_HALF_YEAR = re.compile(r"(?<![上下前后一多])半年")
+_HALF_YEAR = re.compile(r"(?<![上下前后一多\d年])半年")
 _SPELLINGS = (
     (re.compile(r"(?<=\d)周岁"), "岁"),
     (re.compile(r"(?<=\d)块钱?(?!地)"), "元"),

@@ -42,7 +42,7 @@ def passage(question: Understood, answer: str, budget: int = BUDGET) -> str:
     """The headings of ``answer`` and its pieces that hold most of what is asked, in their order; else its beginning."""
     headings, pieces = cut(answer)
     if not pieces:
-        return ""
+        return " ".join(headings)[:budget]
     values = [_value(question, piece) for piece in pieces]
     by_value = sorted(range(len(pieces)), key=lambda i: (-values[i], i))
     chosen: list[int] = []

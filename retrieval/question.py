@@ -1,14 +1,14 @@
 """What is known of a question before any entry is looked at."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from retrieval.documents import Mended
-from retrieval.generation import Generation
+from retrieval.generation import Generation, Mask
 from retrieval.marks import Bits, asked_aspects, kind_table
-from retrieval.postings import Reading, Readings, Vocabulary
-from retrieval.segment import Vocabularies
+from retrieval.postings import Reading, Readings
+from retrieval.segment import Segment, Vocabularies
 from retrieval.spelling import Speller
 from retrieval.story import focus
 from retrieval.text import normalise
@@ -80,20 +80,50 @@ class Understood:
         return self.focus != self.text
 
 
-def understand(
-    text: str, tokeniser: Tokeniser, vocabularies: Vocabularies, generation: Generation, speller: Speller | None
-) -> Understood:
+@dataclass(frozen=True)
+class Context:
+    """What a question is read against: the words that the index knows, and the entries that the asker may see."""
+
+    tokeniser: Tokeniser
+    vocabularies: Vocabularies
+    generation: Generation
+    visible: tuple[tuple[Segment, Mask], ...]
+    """Every segment with the documents that are live, in force and open to the asker."""
+    speller: Speller | None
+    """None: the question is taken as typed."""
+
+    def use(self, word: str) -> int:
+        """In how many phrasings, answers and keyword lists the word stands, whoever may see them."""
+        return self.generation.use(self.vocabularies.words.known(word))
+
+    def titles_with(self, word: str) -> int:
+        """How well the titles that the asker may see know the word: twice the phrasings and keyword lists that hold it,
+        and one more where any holds another word for it."""
+        itself, *others = (reading.word for reading in self.tokeniser.thesaurus.readings(word))
+        return 2 * self._titles(itself) + any(map(self._titles, others))
+
+    def _titles(self, word: str) -> int:
+        term = self.vocabularies.words.known(word)
+        if term is None or not self.generation.in_titles(term):
+            return 0
+        return sum(
+            int(visible[segment.phrase_document[segment.words.rows_with(term)[0]]].sum())
+            + int(visible[segment.keywords.rows_with(term)[0]].sum())
+            for segment, visible in self.visible
+        )
+
+
+def understand(text: str, context: Context) -> Understood:
     """The question, its slips mended, with its terms in the index; its vectors are still to be set.
 
-    Without ``speller`` it is taken as typed.
     Aspects, kinds, numbers and places are taken from the part that asks: stories name many beside the point.
     """
     spoken = focus(text)
-    asked, mended = mend(spoken, tokeniser, vocabularies, generation, speller)
+    asked, mended = mend(spoken, context)
     whole, mended_whole = asked, mended
     if spoken != text:
-        whole, mended_whole = mend(text, tokeniser, vocabularies, generation, speller)
-    slots = _slots(whole, tokeniser, vocabularies, generation)
+        whole, mended_whole = mend(text, context)
+    slots = _slots(whole, context)
     told = asked.replace(" ", "")
     return Understood(
         text=whole,
@@ -102,52 +132,51 @@ def understand(
         focus_to_encode=asked if mended else spoken,
         mended=tuple(dict.fromkeys((*mended, *mended_whole))),
         slots=slots,
-        focus_slots=slots if whole == asked else _slots(asked, tokeniser, vocabularies, generation),
-        pairs=tuple(_pair(pair, vocabularies.pairs, generation) for pair in _distinct(bigrams(whole))),
+        focus_slots=slots if whole == asked else _slots(asked, context),
+        pairs=tuple(_pair(pair, context) for pair in _distinct(bigrams(whole))),
         aspects=asked_aspects(told),
         kinds=kind_table([told])[0],
         numbers=_distinct(_NUMBER.findall(told)),
-        places=tokeniser.places(asked),
+        places=context.tokeniser.places(asked),
     )
 
 
-def mend(
-    text: str, tokeniser: Tokeniser, vocabularies: Vocabularies, generation: Generation, speller: Speller | None
-) -> tuple[str, tuple[Mended, ...]]:
-    """``text`` normalised, with its slips mended by what live entries say, and which."""
-    if speller is None:
+def mend(text: str, context: Context) -> tuple[str, tuple[Mended, ...]]:
+    """``text`` normalised, with its slips mended by words of titles that the asker may see, and which."""
+    if context.speller is None:
         return normalise(text), ()
-
-    def use(word: str) -> int:
-        return generation.use(vocabularies.words.known(word))
-
-    return speller.mend(normalise(text), tokeniser, use)
+    return context.speller.mend(normalise(text), context)
 
 
-def _slots(text: str, tokeniser: Tokeniser, vocabularies: Vocabularies, generation: Generation) -> tuple[Slot, ...]:
+def _slots(text: str, context: Context) -> tuple[Slot, ...]:
+    generation = context.generation
     slots = []
-    for word in _distinct(tokeniser.asked_words(text)):
-        meant = tokeniser.thesaurus.readings(word)
-        terms = [(_terms(reading.word, tokeniser, vocabularies.words), reading.weight) for reading in meant]
-        readings = tuple(Reading(all_of, weight) for all_of, weight in terms if all_of)
+    for word in _distinct(context.tokeniser.asked_words(text)):
+        meant = context.tokeniser.thesaurus.readings(word)
+        readings = tuple(
+            Reading(terms, reading.weight) for reading in meant for terms in _terms(reading.word, context) if terms
+        )
         spellings = tuple(reading.word for reading in meant)
         weight, answer_weight = generation.words.idf(readings), generation.answers.idf(readings)
         slots.append(Slot(word, spellings, readings, weight, answer_weight))
     return tuple(slots)
 
 
-def _terms(word: str, tokeniser: Tokeniser, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """The word's own term, or, where the index was cut before the word was known, the terms of its parts."""
+def _terms(word: str, context: Context) -> Iterator[tuple[int, ...]]:
+    """The word's own term; and, for a word that entries may have been cut without, the terms of its parts."""
+    vocabulary = context.vocabularies.words
     term = vocabulary.known(word)
     if term is not None:
-        return (term,)
-    parts = [vocabulary.known(part) for part in tokeniser.cut(word) if part != word]
-    return tuple(p for p in parts if p is not None) if parts and None not in parts else ()
+        yield (term,)
+    parts = [vocabulary.known(part) for part in context.tokeniser.parts_of_new(word)]
+    known = tuple(part for part in parts if part is not None)
+    if known and len(known) == len(parts) and known != (term,):
+        yield known
 
 
-def _pair(pair: str, vocabulary: Vocabulary, generation: Generation) -> Slot:
-    readings = vocabulary.readings(pair)
-    return Slot(pair, (pair,), readings, generation.pairs.idf(readings))
+def _pair(pair: str, context: Context) -> Slot:
+    readings = context.vocabularies.pairs.readings(pair)
+    return Slot(pair, (pair,), readings, context.generation.pairs.idf(readings))
 
 
 def _distinct(tokens: Sequence[str]) -> tuple[str, ...]:

@@ -43,7 +43,6 @@ NEVER_DIRECT = ("year_conflict", "place_conflict")
 """An entry for another year or place is at most as probable as not, however much else agrees."""
 WORD_FOR_WORD = "exact"
 """A question that is one of an entry's own is answered by it, before all others."""
-WORD_FOR_WORD_LEAD = 50.0
 WORD_FOR_WORD_CONFIDENCE = 6.0
 """Log odds, unless several entries have the same question."""
 _EXACT = NAMES.index(WORD_FOR_WORD)
@@ -98,7 +97,8 @@ class Ranker:
     reorder: Linear | None = None
     """Of REORDER_NAMES; None: there is no reader."""
     promises: Mapping[float, float] = field(default_factory=dict)
-    """Wrong answers in 100 direct ones, and the lowest score that keeps to it on bases that the weights never saw."""
+    """Wrong answers in 100 direct ones, and the lowest score that kept to it on bases that the weights never saw,
+    within bounds about what the score itself promises (``benchmarks.fit_ranker.thresholds``)."""
 
     @classmethod
     def load(cls, name: str) -> Self:
@@ -129,12 +129,11 @@ class Ranker:
         if not len(features):
             return Ranked(np.empty(0, np.int64), np.empty(0), {})
         exact = features[:, _EXACT] > 0
-        plain = self.order(features)
-        values = plain + WORD_FOR_WORD_LEAD * exact
-        best_first = np.lexsort((entry_ids, -values.round(9)))
-        said = self._said(best_first, values, read)
+        values = self.order(features)
+        best_first = np.lexsort((entry_ids, -values.round(9), ~exact))
+        said = {} if exact.any() else self._said(best_first, values, read)
         best_first, distances = self._reordered(best_first, values, entry_ids, said)
-        confidence = float(self.confidence(summary(features, plain, best_first, said)))
+        confidence = float(self.confidence(summary(features, values, best_first, said)))
         if exact.sum() == 1:
             confidence = max(confidence, WORD_FOR_WORD_CONFIDENCE)
         if features[best_first[0], _NEVER_DIRECT].any():
@@ -157,7 +156,7 @@ class Ranker:
         """The candidates with those that were read in their new order, and how far each lies behind the first."""
         ordered = values[best_first]
         if self.reorder is None or not said:
-            return best_first, ordered[0] - ordered
+            return best_first, np.maximum.accumulate(ordered[0] - ordered)
         rows, logits = best_first[: len(said)], np.array(list(said.values()))
         anew = self.reorder(np.stack([values[rows], logits], 1))
         turns = np.lexsort((entry_ids[rows], -anew.round(9)))
@@ -191,7 +190,7 @@ def decide(scores: NDArray[np.float64], features: Floats, thresholds: Thresholds
     """
     if not len(scores):
         return Outcome.NONE
-    if scores[0] >= thresholds.direct:
+    if scores[0] >= thresholds.direct and not features[0, _NEVER_DIRECT].any():
         return Outcome.DIRECT
     covered = features[:SHOWN_FIRST, NAMES.index("cover_question")] >= WHOLLY_COVERED
     return Outcome.CHOOSE if scores[0] >= thresholds.choose or covered.any() else Outcome.NONE

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import Protocol
 
 from pypinyin import Style, lazy_pinyin
 
@@ -28,6 +29,20 @@ _GRAMMAR = frozenset(
 """Characters that stand alone in good Chinese, so that nothing odd is seen in them."""
 _BLURRED = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("ng", "n"), ("l", "n"))
 """Sounds that half the country does not tell apart."""
+
+
+class WordsOfBase(Protocol):
+    """What a base and its asker know of words."""
+
+    @property
+    def tokeniser(self) -> Tokeniser: ...
+
+    def use(self, word: str) -> int:
+        """How often live entries hold the word."""
+
+    def titles_with(self, word: str) -> int:
+        """How well titles that the asker may see know the word or a synonym. Only known ones are put in: nobody learns
+        of a word that only others may read, or that stands in no entry any more."""
 
 
 class Speller:
@@ -57,17 +72,17 @@ class Speller:
                 for i in range(len(word)):
                     self._by_rest[word[:i] + word[i + 1 :]].append(word)
 
-    def mend(self, text: str, tokeniser: Tokeniser, use: Callable[[str], int]) -> tuple[str, tuple[Mended, ...]]:
-        """``text`` (normalised) with its slips mended, and which. ``use``: in how many live entries a word stands."""
-        pieces = tokeniser.pieces(text)
-        unknown = [_is_odd(piece, tokeniser, use) for piece in pieces]
+    def mend(self, text: str, base: WordsOfBase) -> tuple[str, tuple[Mended, ...]]:
+        """``text`` (normalised) with its slips mended, and which."""
+        pieces = base.tokeniser.pieces(text)
+        unknown = [_is_odd(piece, base) for piece in pieces]
         out: list[str] = []
         mended: list[Mended] = []
         at = 0
         while at < len(pieces):
             for width in range(min(WINDOW, len(pieces) - at), 0, -1):
                 typed = "".join(pieces[at : at + width])
-                meant = self._meant(typed, pieces[at : at + width], unknown[at : at + width], tokeniser, use)
+                meant = self._meant(typed, pieces[at : at + width], unknown[at : at + width], base)
                 if meant:
                     out.append(meant)
                     mended.append(Mended(typed, meant))
@@ -78,23 +93,22 @@ class Speller:
                 at += 1
         return "".join(out), tuple(mended)
 
-    def _meant(
-        self, typed: str, pieces: list[str], unknown: list[bool], tokeniser: Tokeniser, use: Callable[[str], int]
-    ) -> str | None:
+    def _meant(self, typed: str, pieces: list[str], unknown: list[bool], base: WordsOfBase) -> str | None:
+        tokeniser = base.tokeniser
         if len(pieces) == 1 and _LATIN.fullmatch(typed):
-            return self._of_latin(typed, use) if unknown[0] else None
+            return self._of_latin(typed, base.titles_with) if unknown[0] else None
         if not _IDEOGRAPHS.fullmatch(typed) or len(typed) < 2:
             return None
-        if not any(unknown) or (tokeniser.is_word(typed) and (len(typed) < LONG_ENOUGH or use(typed))):
+        if not any(unknown) or (tokeniser.is_word(typed) and (len(typed) < LONG_ENOUGH or base.use(typed))):
             return None
         if len(pieces) > 1 and any(piece in stop_words() for piece in (pieces[0], pieces[-1])):
             return None
         alike = [w for w in self._by_sound.get(_blurred(_syllables(typed)), ()) if _shared(w, typed) or len(w) > 3]
         # A short word, or one that begins or ends with a word as it should be, may sound alike by coincidence.
         sure = LONG_ENOUGH if all(unknown) else LONGEST + 1
-        best = _most_used((w for w in alike if len(w) >= sure or w in tokeniser.thesaurus), use)
+        best = _most_used((w for w in alike if len(w) >= sure or w in tokeniser.thesaurus), base.titles_with)
         if best is None and all(unknown) and not tokeniser.is_word(typed):
-            best = _most_used((w for w in self._by_rest.get(typed, ()) if tokeniser.is_word(w)), use)
+            best = _most_used((w for w in self._by_rest.get(typed, ()) if tokeniser.is_word(w)), base.titles_with)
         return best if best != typed else None
 
     def _of_latin(self, typed: str, use: Callable[[str], int]) -> str | None:
@@ -112,11 +126,12 @@ class Speller:
         return whole[2] if whole else _most_used(self._by_initials.get(typed, ()), use)
 
 
-def _is_odd(piece: str, tokeniser: Tokeniser, use: Callable[[str], int]) -> bool:
+def _is_odd(piece: str, base: WordsOfBase) -> bool:
     """Nothing that the base knows: a word it never uses, or a lone character that is no word of grammar."""
-    if piece in tokeniser.thesaurus or piece in stop_words() or piece in _GRAMMAR or not piece.strip(" 0123456789"):
+    known = piece in base.tokeniser.thesaurus or piece in stop_words() or piece in _GRAMMAR
+    if known or not piece.strip(" 0123456789"):
         return False
-    return len(piece) == 1 or not use(piece)
+    return len(piece) == 1 or not base.use(piece)
 
 
 def _most_used(words: Iterable[str], use: Callable[[str], int]) -> str | None:

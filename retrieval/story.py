@@ -5,7 +5,7 @@ import re
 LONG = 60
 """Characters. Shorter texts are taken whole."""
 KEPT = 60
-"""Characters of a story that are kept at most, beginning with the most telling clause."""
+"""Characters of a story that are kept, beginning with the most telling clause; one longer clause is cut at twice."""
 
 _CLAUSE = re.compile(r"[^。！？!?；;，,\n]*[。！？!?；;，,\n]?")
 _LABEL = re.compile(
@@ -22,7 +22,7 @@ _SELF = re.compile(r"^(?:我|本人|我们|我家|我妈|我爸)(?:叫|是|姓|�
 
 
 def focus(text: str) -> str:
-    """The part of ``text`` that asks, at most KEPT characters; texts up to LONG characters are returned as they are.
+    """The part of ``text`` that asks, about KEPT characters; texts up to LONG characters are returned as they are.
 
     Clauses weigh by what they say of wanting and asking; later ones win ties, for callers tell first and ask last. The
     neighbours of the best clause fill the rest, the ones before it first: they hold what it asks about.
@@ -46,7 +46,7 @@ def focus(text: str) -> str:
         elif after and length + len(after) <= KEPT:
             last += 1
         else:
-            return "".join(clauses[first : last + 1])[-2 * KEPT :].strip()
+            return "".join(clauses[first : last + 1])[: 2 * KEPT].strip()
 
 
 def _cleaned(clause: str) -> str:

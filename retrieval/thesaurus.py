@@ -95,6 +95,8 @@ def read_groups(lines: Iterable[str], name: str) -> list[Group]:
             except ThesaurusError as error:
                 raise ThesaurusError(f"{name} 第 {number} 行：{error}") from error
             for word in (group.head, *(s.word for s in group.sayings)):
+                if " " in normalise(word):
+                    raise ThesaurusError(f"{name} 第 {number} 行：“{word}”中间的符号在检索中会把词断开。")
                 if word in seen:
                     raise ThesaurusError(
                         f"{name} 第 {number} 行：“{word}”在第 {seen[word]} 行已有，一个词只能在一组里。"

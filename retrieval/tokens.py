@@ -40,6 +40,10 @@ class Tokeniser:
                 words += self._jieba.cut_for_search(word)
         return words
 
+    def parts_of_new(self, word: str) -> list[str]:
+        """A word that did not come with the product, as an index cuts it that does not know it; of others nothing."""
+        return [] if word in shipped() or word not in self.thesaurus else _plain_jieba().cut_for_search(word)
+
     def pieces(self, text: str) -> list[str]:
         """Normalised text cut once, without gaps: ``"".join(pieces) == text`` normalised."""
         return list(self._jieba.cut(normalise(text)))
@@ -78,6 +82,12 @@ def bigrams(text: str) -> list[str]:
     for run in normalise(text).split():
         pairs.extend([run] if len(run) == 1 else (run[i : i + 2] for i in range(len(run) - 1)))
     return pairs
+
+
+@cache
+def _plain_jieba() -> rjieba.Jieba:
+    """With the words that come with the product alone."""
+    return Tokeniser()._jieba
 
 
 @cache

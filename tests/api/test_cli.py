@@ -426,7 +426,7 @@ def _password_hash(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
-    [("ZHIDA_PORT", "八千", "ZHIDA_PORT"), ("ZHIDA_CHOOSE_THRESHOLD", "0.95", "ZHIDA_DIRECT_THRESHOLD")],
+    [("ZHIDA_PORT", "八千", "ZHIDA_PORT"), ("ZHIDA_WRONG_PER_100", "40", "ZHIDA_WRONG_PER_100")],
 )
 def test_an_unusable_setting_is_named_without_a_traceback(
     name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

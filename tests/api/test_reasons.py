@@ -9,11 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from api.matching import as_searched, compare, plainly_asked, question_words
+from api.matching import compare, plainly_asked, question_words
 from api.wiring import Services
 from models.usage import ShownAnswer
-from models.values import Outcome
-from retrieval.documents import Mended, Result
 from retrieval.thesaurus import Group, Saying, Thesaurus
 from retrieval.tokens import Tokeniser
 from tests.cast import INTERNAL_CONTACT, LOST_CARD, RESIDENCE_PERMIT, Cast, published
@@ -215,13 +213,6 @@ def test_nobody_asks_without_logging_in(path: str, visit: Visit) -> None:
 
 
 # The words of the question
-
-
-def test_the_question_searched_for_is_the_mended_one() -> None:
-    mended = Result((), Outcome.NONE, mended=(Mended("公机金", "公积金"),))
-    assert as_searched("公机金怎么取？", mended) == "公积金怎么取"
-    assert as_searched("公积金怎么取？", Result((), Outcome.NONE)) == "公积金怎么取？"
-    assert as_searched(STORY, Result((), Outcome.NONE, focus="要带什么")) == "要带什么"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.cast import NOW
 
 def test_demonstration_base_loads_whole_and_a_second_time_changes_nothing(session: Session) -> None:
     demonstration = read_demonstration()
-    assert establish(session, demonstration.organisation, password_hash="一") == Created(regions=4, units=25, people=8)
+    assert establish(session, demonstration.organisation, password_hash="一") == Created(regions=4, units=28, people=8)
     assert establish(session, demonstration.organisation, password_hash="二") == Created(regions=0, units=0, people=0)
     assert set(session.scalars(select(Person.password_hash))) == {"一"}
     office = [Grant(Role.CITY_OFFICE)]

@@ -13,6 +13,8 @@ from models.values import STRANGER, Outcome, Publicity, Viewer
 from retrieval import embedded
 from retrieval.documents import Change, Document
 from retrieval.embedded import EmbeddedIndex
+from retrieval.ranker import Thresholds
+from retrieval.thesaurus import Thesaurus, read_group
 from retrieval.tokens import Tokeniser
 
 NOW = datetime(2026, 11, 22, 8, 30, tzinfo=UTC)
@@ -205,3 +207,34 @@ def test_a_similar_question_finds_the_entry_and_is_named_as_what_matched() -> No
     hit = index.search("证件掉了重办", ALL, NOW).hits[0]
     assert (hit.entry_id, hit.phrasing) == (1, "证件掉了想重办一张")
     assert "证件" in hit.matched
+
+
+def test_nobody_learns_from_a_mended_slip_of_words_that_only_others_may_read() -> None:
+    index = EmbeddedIndex(None, tokeniser=TOKENISER)
+    index.apply([Change(1, Document(1, 1, "蓝盾计划怎么报名", keywords=("蓝盾计划",), unit_id=1))])
+    assert index.search("landunjihua", ALL, NOW).mended
+    assert not index.search("landunjihua", Viewer(unit_ids=frozenset({2})), NOW).mended
+
+
+def test_a_question_is_answered_while_entries_with_new_words_are_being_added() -> None:
+    index = EmbeddedIndex(None, tokeniser=TOKENISER)
+    index.apply([Change(1, Document(1, 1, "社保卡丢了怎么补"))])
+    index._vocabularies.words.number("鎏金")  # as while a segment is being built
+    index._vocabularies.pairs.number("鎏金")
+    assert index.search("社保卡鎏金", ALL, NOW).hits
+
+
+def test_a_word_new_to_the_thesaurus_finds_entries_from_before_and_after() -> None:
+    index = EmbeddedIndex(None, tokeniser=Tokeniser())
+    index.apply([Change(1, Document(1, 1, "随车津贴怎么申请"))])
+    index.use(Tokeniser(thesaurus=Thesaurus([read_group("随车津贴: 跟车钱")])))
+    index.apply([Change(2, Document(2, 2, "随车津贴发多少"))])
+    assert {hit.entry_id for hit in index.search("跟车钱", ALL, NOW).hits} == {1, 2}
+    index.apply([Change(2, None)])
+    assert [hit.entry_id for hit in index.search("跟车钱", ALL, NOW).hits] == [1]
+
+
+def test_no_threshold_makes_another_years_rule_a_direct_answer() -> None:
+    index = EmbeddedIndex(None, tokeniser=TOKENISER, thresholds=Thresholds(direct=0.01, choose=0.01))
+    index.apply([Change(1, Document(1, 1, "2024年度居民医保缴费标准是多少"))])
+    assert index.search("2026年度居民医保缴费标准是多少", ALL, NOW).outcome is Outcome.CHOOSE
