@@ -40,12 +40,13 @@ PROMISE = 5.0
 """Wrong answers in 100 direct ones that an office accepts if it says nothing."""
 
 NEVER_DIRECT = ("year_conflict", "place_conflict")
-"""An entry for another year or place is at most as probable as not, however much else agrees."""
+"""An entry for another year or place is at most as probable as not, however much else agrees (see never_direct)."""
 WORD_FOR_WORD = "exact"
 """A question that is one of an entry's own is answered by it, before all others."""
 WORD_FOR_WORD_CONFIDENCE = 6.0
 """Log odds, unless several entries have the same question."""
 _EXACT = NAMES.index(WORD_FOR_WORD)
+_TITLE = NAMES.index("cover_title")
 _NEVER_DIRECT = [NAMES.index(name) for name in NEVER_DIRECT]
 WHOLLY_COVERED = 0.999
 SHOWN_FIRST = 5
@@ -136,7 +137,7 @@ class Ranker:
         confidence = float(self.confidence(summary(features, values, best_first, said)))
         if exact.sum() == 1:
             confidence = max(confidence, WORD_FOR_WORD_CONFIDENCE)
-        if features[best_first[0], _NEVER_DIRECT].any():
+        if never_direct(features[best_first[0]]):
             confidence = min(confidence, 0.0)
         return Ranked(best_first, _sigmoid(confidence - distances), said)
 
@@ -165,6 +166,12 @@ class Ranker:
         return np.concatenate([rows[turns], best_first[len(said) :]]), np.concatenate([behind, rest])
 
 
+def never_direct(features: Floats | NDArray[np.float64]) -> bool:
+    """Whether a candidate is at most something to check: it is for another year or place, or its question, similar
+    questions and keywords hold no word of what is asked, nor a synonym, so that it is about something else."""
+    return bool(features[_NEVER_DIRECT].any() or features[_TITLE] <= 0)
+
+
 def summary(
     features: Floats | NDArray[np.float64],
     values: NDArray[np.float64],
@@ -190,7 +197,7 @@ def decide(scores: NDArray[np.float64], features: Floats, thresholds: Thresholds
     """
     if not len(scores):
         return Outcome.NONE
-    if scores[0] >= thresholds.direct and not features[0, _NEVER_DIRECT].any():
+    if scores[0] >= thresholds.direct and not never_direct(features[0]):
         return Outcome.DIRECT
     covered = features[:SHOWN_FIRST, NAMES.index("cover_question")] >= WHOLLY_COVERED
     return Outcome.CHOOSE if scores[0] >= thresholds.choose or covered.any() else Outcome.NONE

@@ -47,7 +47,7 @@ def test_the_order_in_which_candidates_come_changes_nothing(rows: list[list[floa
 @pytest.mark.parametrize("ranker", SHIPPED)
 def test_a_question_word_for_word_is_answered_whatever_else_is_like_it(ranker: Ranker) -> None:
     features = features_of([[1.0, 1.0, 1.0], [0.3, 0.1, 0.1]])
-    features[1, NAMES.index("exact")] = 1
+    features[1, [NAMES.index("exact"), NAMES.index("cover_title")]] = 1
     ranked = ranker.rank(features, np.array([7, 8]))
     assert ranked.rows[0] == 1
     assert ranked.scores[0] >= ranker.direct_threshold()
