@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         description="直接指定“可直接答复”的可信度界限（0 至 1）；设了它，ZHIDA_WRONG_PER_100 不起作用。",
     )
     choose_threshold: float = Field(
-        default=0.3, gt=0, le=1, description="可信度不低于此值而不到直接答复时提示“请核对”；再低为“未找到”。"
+        default=0.2, gt=0, le=1, description="可信度不低于此值而不到直接答复时提示“请核对”；再低为“未找到”。"
     )
     shown_answers: int = Field(default=5, ge=1, le=20, description="一次提问最多给出的条目数。")
     request_bytes: int = Field(default=1_000_000, ge=10_000, description="一次请求最多的字节数（导入文件除外）。")

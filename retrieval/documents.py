@@ -62,7 +62,7 @@ class Facet:
 
     name: str
     values: Mapping[int, str]
-    """By entry id; entries that say nothing of it are not in it."""
+    """By entry id, of every hit that is close to the best."""
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ class EmbeddedIndex:
             aspects=aspect_names(question.aspects),
             mended=question.mended,
             searched=question.focus_to_encode,
-            focus=question.focus_to_encode if question.is_story else "",
+            focus=question.told_as if question.is_story else "",
             facet=reasons.facet([places[b] for b in best[: reasons.COMPARED]], scores),
         )
 

@@ -15,6 +15,9 @@ from retrieval.text import normalise
 from retrieval.tokens import Tokeniser, bigrams
 from retrieval.vectors import Matrix
 
+LONG_WORD = 4
+IN_PARTS = 0.9
+"""Weight of a word of the thesaurus whose parts stand apart."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -27,7 +30,7 @@ class Slot:
     spellings: tuple[str, ...]
     """The word and its synonyms, most probable first."""
     readings: Readings
-    """Those of them that the index knows."""
+    """Those of them that live entries use."""
     weight: float
     """Its idf among phrasings, of words or of bigrams."""
     answer_weight: float = 0.0
@@ -42,6 +45,8 @@ class Understood:
     """Normalised, slips mended."""
     focus: str
     """The part of it that asks; the same unless it is a long story."""
+    told_as: str
+    """The same part in the caller's own characters."""
     to_encode: str
     """As typed, or ``text`` when slips were mended."""
     focus_to_encode: str
@@ -128,6 +133,7 @@ def understand(text: str, context: Context) -> Understood:
     return Understood(
         text=whole,
         focus=asked,
+        told_as=spoken,
         to_encode=whole if mended_whole else text,
         focus_to_encode=asked if mended else spoken,
         mended=tuple(dict.fromkeys((*mended, *mended_whole))),
@@ -153,9 +159,13 @@ def _slots(text: str, context: Context) -> tuple[Slot, ...]:
     slots = []
     for word in _distinct(context.tokeniser.asked_words(text)):
         meant = context.tokeniser.thesaurus.readings(word)
-        readings = tuple(
+        known = [
             Reading(terms, reading.weight) for reading in meant for terms in _terms(reading.word, context) if terms
-        )
+        ]
+        if parts := _parts(word, context):
+            known.append(Reading(parts, IN_PARTS))
+        live = [reading for reading in known if all(map(generation.use, reading.terms))]
+        readings = tuple(sorted(live, key=lambda reading: -reading.weight))
         spellings = tuple(reading.word for reading in meant)
         weight, answer_weight = generation.words.idf(readings), generation.answers.idf(readings)
         slots.append(Slot(word, spellings, readings, weight, answer_weight))
@@ -172,6 +182,15 @@ def _terms(word: str, context: Context) -> Iterator[tuple[int, ...]]:
     known = tuple(part for part in parts if part is not None)
     if known and len(known) == len(parts) and known != (term,):
         yield known
+
+
+def _parts(word: str, context: Context) -> tuple[int, ...]:
+    """The terms of the words that a long word of the thesaurus is made of: 公积金提取 stands also in 提取公积金."""
+    if len(word) < LONG_WORD or word not in context.tokeniser.thesaurus:
+        return ()
+    parts = [context.vocabularies.words.known(part) for part in context.tokeniser.made_of(word)]
+    known = tuple(part for part in parts if part is not None)
+    return known if len(known) == len(parts) > 1 else ()
 
 
 def _pair(pair: str, context: Context) -> Slot:

@@ -47,6 +47,11 @@ WORD_FOR_WORD_CONFIDENCE = 6.0
 """Log odds, unless several entries have the same question."""
 _EXACT = NAMES.index(WORD_FOR_WORD)
 _TITLE = NAMES.index("cover_title")
+_ONE_WORD = float(np.float32(np.log1p(1) / 4)) + 1e-6
+"""The feature ``length`` of a question of one word."""
+_LENGTH = NAMES.index("length")
+LEAST_CANDIDATE = 0.1
+"""A covered question whose best is less probable than this shows no candidates."""
 _NEVER_DIRECT = [NAMES.index(name) for name in NEVER_DIRECT]
 WHOLLY_COVERED = 0.999
 SHOWN_FIRST = 5
@@ -58,7 +63,7 @@ class Thresholds:
 
     direct: float = 0.80
     """At least this confident: the answer may be read out."""
-    choose: float = 0.30
+    choose: float = 0.20
     """At least this confident: show the best as something to check. Below: no answer."""
 
 
@@ -167,9 +172,11 @@ class Ranker:
 
 
 def never_direct(features: Floats | NDArray[np.float64]) -> bool:
-    """Whether a candidate is at most something to check: it is for another year or place, or its question, similar
-    questions and keywords hold no word of what is asked, nor a synonym, so that it is about something else."""
-    return bool(features[_NEVER_DIRECT].any() or features[_TITLE] <= 0)
+    """Whether a candidate is at most something to check: it is for another year or place; or its question, similar
+    questions and keywords hold no word of what is asked, nor a synonym, so that it is about something else; or a single
+    word is asked, which says too little."""
+    too_short = features[_LENGTH] <= _ONE_WORD and not features[_EXACT]
+    return bool(features[_NEVER_DIRECT].any() or features[_TITLE] <= 0 or too_short)
 
 
 def summary(
@@ -200,7 +207,8 @@ def decide(scores: NDArray[np.float64], features: Floats, thresholds: Thresholds
     if scores[0] >= thresholds.direct and not never_direct(features[0]):
         return Outcome.DIRECT
     covered = features[:SHOWN_FIRST, NAMES.index("cover_question")] >= WHOLLY_COVERED
-    return Outcome.CHOOSE if scores[0] >= thresholds.choose or covered.any() else Outcome.NONE
+    likely = scores[:SHOWN_FIRST] >= min(LEAST_CANDIDATE, thresholds.choose)
+    return Outcome.CHOOSE if scores[0] >= thresholds.choose or (covered & likely).any() else Outcome.NONE
 
 
 def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,6 +13,8 @@ from retrieval.question import Understood
 
 CLOSE = 0.15
 """Hits this near to the best in probability are as good as it."""
+LIKELY = 0.1
+"""Less probable hits are not worth telling apart."""
 COMPARED = 4
 """Hits that are told apart."""
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
@@ -35,17 +37,25 @@ def hit(question: Understood, place: Place, *, score: float, features: dict[str,
         version_id=document.version_id,
         score=score,
         phrasing=phrasing,
-        matched=tuple(word for _, words in found for word in words),
-        synonyms=tuple(Synonym(asked, words[0]) for asked, words in found if words and asked not in words),
+        matched=_longest([word for _, words in found for word in words]),
+        synonyms=tuple(
+            Synonym(asked, words[0]) for asked, words in found if words and asked not in words and len(asked) > 1
+        ),
         untold=aspect_names(int(untold)),
         features=features,
     )
 
 
+def _longest(words: Sequence[str]) -> tuple[str, ...]:
+    """Words of more than one character that are not inside another of them; in order, each once."""
+    told = [word for word in dict.fromkeys(words) if len(word) > 1]
+    return tuple(word for word in told if not any(word != other and word in other for other in told))
+
+
 def facet(places: Sequence[Place], scores: NDArray[np.float64]) -> Facet | None:
     """The contrast, place or year in which the close best hits differ; None when one stands out or nothing is named."""
     close = [place for place, score in zip(places[:COMPARED], scores, strict=False) if scores[0] - score <= CLOSE]
-    if len(close) < 2:
+    if len(close) < 2 or scores[0] < LIKELY:
         return None
     for number, (name, kinds) in enumerate(contrasts()):
 
@@ -61,7 +71,7 @@ def facet(places: Sequence[Place], scores: NDArray[np.float64]) -> Facet | None:
 def _differing(name: str, close: Sequence[Place], value: Callable[[Place], str]) -> Facet | None:
     values = {int(m.segment.columns.entry_ids[m.rows[i]]): value((m, i)) for m, i in close}
     said = {entry: told for entry, told in values.items() if told}
-    return Facet(name, said) if len(said) > 1 and len(set(said.values())) > 1 else None
+    return Facet(name, said) if len(said) == len(close) and len(set(said.values())) > 1 else None
 
 
 def _place(place: Place) -> str:

@@ -27,6 +27,8 @@ _GRAMMAR = frozenset(
     "不没无未中上下里外内时后前将已第一二三四五六七八九十两个次只再就都还也被把向和与或及等者所之其该此每各几多少大小老新"
 )
 """Characters that stand alone in good Chinese, so that nothing odd is seen in them."""
+_ASKING = frozenset("谁哪什怎咋几多")
+"""Words with these are phrases of asking (去哪办), of which a shorter one (去哪) is no slip."""
 _BLURRED = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("ng", "n"), ("l", "n"))
 """Sounds that half the country does not tell apart."""
 
@@ -108,7 +110,8 @@ class Speller:
         sure = LONG_ENOUGH if all(unknown) else LONGEST + 1
         best = _most_used((w for w in alike if len(w) >= sure or w in tokeniser.thesaurus), base.titles_with)
         if best is None and all(unknown) and not tokeniser.is_word(typed):
-            best = _most_used((w for w in self._by_rest.get(typed, ()) if tokeniser.is_word(w)), base.titles_with)
+            longer = (w for w in self._by_rest.get(typed, ()) if tokeniser.is_word(w) and _ASKING.isdisjoint(w))
+            best = _most_used(longer, base.titles_with)
         return best if best != typed else None
 
     def _of_latin(self, typed: str, use: Callable[[str], int]) -> str | None:

@@ -44,6 +44,10 @@ class Tokeniser:
         """A word that did not come with the product, as an index cuts it that does not know it; of others nothing."""
         return [] if word in shipped() or word not in self.thesaurus else _plain_jieba().cut_for_search(word)
 
+    def made_of(self, word: str) -> list[str]:
+        """The words of jieba's own dictionary that a word is made of."""
+        return _bare_jieba().cut(word)
+
     def pieces(self, text: str) -> list[str]:
         """Normalised text cut once, without gaps: ``"".join(pieces) == text`` normalised."""
         return list(self._jieba.cut(normalise(text)))
@@ -82,6 +86,12 @@ def bigrams(text: str) -> list[str]:
     for run in normalise(text).split():
         pairs.extend([run] if len(run) == 1 else (run[i : i + 2] for i in range(len(run) - 1)))
     return pairs
+
+
+@cache
+def _bare_jieba() -> rjieba.Jieba:
+    """With no word but its own."""
+    return rjieba.Jieba()
 
 
 @cache
