@@ -111,11 +111,11 @@ def test_the_try_box_shows_slips_and_synonyms(visit: Visit, people: Cast, entry:
     assert "遗失" in text
 
 
-def test_a_word_with_a_slash_has_an_address_too(visit: Visit, people: Cast) -> None:
+def test_a_word_with_a_percent_sign_has_an_address_too(visit: Visit, people: Cast) -> None:
     office = visit(people.office)
-    body = {"sayings": [{"word": "甲/乙证"}]}
-    assert office.put("/api/v1/thesaurus/甲%2F乙", json=body).json() == {"head": "甲/乙", "version": 1}
-    assert sayings(office, "甲%2F乙") == [{"word": "甲/乙证", "weight": 1.0, "both_ways": True}]
+    body = {"sayings": [{"word": "甲%乙证"}]}
+    assert office.put("/api/v1/thesaurus/甲%25乙", json=body).json() == {"head": "甲%乙", "version": 1}
+    assert sayings(office, "甲%25乙") == [{"word": "甲%乙证", "weight": 1.0, "both_ways": True}]
 
 
 def test_the_api_reads_writes_and_removes(visit: Visit, people: Cast) -> None:
