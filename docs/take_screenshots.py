@@ -21,7 +21,7 @@ FULL, HALF = (1280, 800), (640, 860)
 
 def direct(page: Page) -> None:
     """A question with one answer, about one part of it."""
-    _ask(page, "我妈社保卡丢了怎么补")
+    _ask(page, "我妈把社保卡弄丢了")
 
 
 def choosing(page: Page) -> None:
