@@ -99,11 +99,7 @@ def receive(services: UsingServices, caller: PageCaller, file: Annotated[UploadF
     """Keep the file until its owner has decided. Reading it shows the columns, so a refused file says so there."""
     require(caller.grants, Action.IMPORT)
     folder = services.settings.uploads_folder
-    uploads.drop_abandoned(folder, utc_now())
-    content = file.file.read()
-    if not content:
-        raise Invalid("没有选择文件，或文件是空的。")
-    key = uploads.keep(folder, content, file.filename or "", caller.person_id)
+    key = uploads.receive(folder, file.file.read(), file.filename, caller.person_id, utc_now())
     return RedirectResponse(f"/import/{key}", 303)
 
 

@@ -17,7 +17,7 @@ from api.wiring import Services, UsingServices, UsingSession
 from ingest.thesaurus import ReadGroups, problems_xlsx, read_groups_file
 from kb_admin.permissions import Action, require
 from kb_admin.thesaurus_importing import GroupsPlan, apply_groups, plan_groups
-from models.errors import FileRefused, Invalid
+from models.errors import FileRefused
 
 router = APIRouter(include_in_schema=False)
 SHOWN = 200
@@ -29,11 +29,7 @@ def receive(services: UsingServices, caller: PageCaller, file: Annotated[UploadF
     """Keep the file until its owner has decided."""
     require(caller.grants, Action.EDIT_THESAURUS)
     folder = services.settings.uploads_folder
-    uploads.drop_abandoned(folder, utc_now())
-    content = file.file.read()
-    if not content:
-        raise Invalid("没有选择文件，或文件是空的。")
-    key = uploads.keep(folder, content, file.filename or "", caller.person_id)
+    key = uploads.receive(folder, file.file.read(), file.filename, caller.person_id, utc_now())
     return RedirectResponse(f"{BASE}/import/{key}", 303)
 
 

@@ -50,7 +50,7 @@ def read_question(services: Services, text: str) -> ReadQuestion:
     asked = {slot.word for slot in understood.focus_slots}
     return ReadQuestion(
         mended=understood.mended,
-        focus=understood.focus_to_encode if understood.is_story else "",
+        focus=understood.told_as if understood.is_story else "",
         words=tuple(
             ReadWord(slot.word, thesaurus.readings(slot.word)[1:], slot.word not in asked) for slot in understood.slots
         ),

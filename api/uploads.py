@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from models.errors import NotFound
+from models.errors import Invalid, NotFound
 
 KEPT = timedelta(hours=12)
 """A working day; what is left longer was abandoned, and may hold what should not lie about."""
@@ -27,6 +27,14 @@ class Upload:
     content: bytes
     figures: Mapping[str, int]
     """What the import did, when this is the report of one that is done; else empty."""
+
+
+def receive(folder: Path, content: bytes, filename: str | None, owner_id: int, now: datetime) -> str:
+    """Keep a file that was just sent, let go of abandoned ones; its key. Raises Invalid when nothing is in it."""
+    drop_abandoned(folder, now)
+    if not content:
+        raise Invalid("没有选择文件，或文件是空的。")
+    return keep(folder, content, filename or "", owner_id)
 
 
 def keep(

@@ -64,7 +64,7 @@ class Speller:
             if word in self._known or not 2 <= len(word) <= LONGEST or not _IDEOGRAPHS.fullmatch(word):
                 continue
             self._known.add(word)
-            syllables = lazy_pinyin(word)
+            syllables = _syllables(word)
             self._by_sound[_blurred(syllables)].append(word)
             pinyin = "".join(syllables)
             self._by_pinyin[pinyin].append(word)
@@ -146,7 +146,7 @@ def _shared(word: str, typed: str) -> bool:
     return len(word) == len(typed) and any(a == b for a, b in zip(word, typed, strict=True))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65536)
 def _syllables(text: str) -> tuple[str, ...]:
     return tuple(lazy_pinyin(text, style=Style.NORMAL))
 

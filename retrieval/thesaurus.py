@@ -37,11 +37,6 @@ class Group:
     sayings: tuple[Saying, ...]
     field: str = ""
 
-    @property
-    def written(self) -> str:
-        """As one line of the file."""
-        return f"{self.head}: {', '.join(map(_written, self.sayings))}"
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -129,8 +124,3 @@ def _saying(part: str) -> Saying:
     if not 0 < weight <= 1:
         raise ThesaurusError(f"“{part.strip()}”的权重应在 0 到 1 之间。")
     return Saying(match["word"], weight, both_ways=not match["way"])
-
-
-def _written(saying: Saying) -> str:
-    weight = f"@{saying.weight:g}" if saying.weight != 1 else ""
-    return f"{'' if saying.both_ways else '>'}{saying.word}{weight}"
