@@ -17,15 +17,16 @@ DESCRIPTION = """直答的程序接口。在 `Authorization` 头中给出令牌�
 
 
 def create_app(services: Services) -> FastAPI:
-    """The application of one process. While it runs, its follower keeps the index up to date."""
+    """The application of one process. While it runs, its follower keeps the index up to date, and its worker
+    does what falls due."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        services.follower.start()
+        services.start()
         try:
             yield
         finally:
-            services.follower.stop()
+            services.stop()
 
     app = FastAPI(
         title="直答 Zhida",

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from api.matching import plainly_asked
 from api.security import Caller
+from api.viewing import note_answer
 from api.wiring import Services
 from kb_admin.permissions import Action, require
 from kb_admin.wording import readable
@@ -76,7 +77,7 @@ def ask(
     k: int | None = None,
     literal: bool = False,
 ) -> Asked:
-    """What ``find`` finds, written down with the question.
+    """What ``find`` finds, written down with the question; internal entries that are shown go into the audit log.
 
     Asked again at once, and answered alike, it stays the one question.
     """
@@ -86,6 +87,7 @@ def ask(
     question = _checked(text, services.settings.question_characters)
     last = _last_question(session, caller.person_id, now)
     if last is not None and _same(last, question, result):
+        note_answer(session, found, last.id, caller, now)
         return Asked(result, answers, last.id)
     record = Question(
         text=question,
@@ -100,6 +102,7 @@ def ask(
     )
     session.add(record)
     session.flush()
+    note_answer(session, found, record.id, caller, now)
     return Asked(result, answers, record.id)
 
 

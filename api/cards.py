@@ -18,7 +18,7 @@ from kb_admin.feedback import TIME_TO_TAKE_BACK
 from kb_admin.permissions import Action, Grant, may
 from models.knowledge import Attachment, Version
 from models.usage import Gap, Verdict
-from models.values import BasisContent, Outcome, Publicity
+from models.values import BasisContent, EntryContent, Outcome, Publicity
 from retrieval.documents import Facet, Mended, Result, Synonym
 from retrieval.tokens import Tokeniser
 
@@ -65,6 +65,17 @@ class Content:
     @property
     def folds(self) -> bool:
         return any(section.heading for section in self.sections)
+
+
+@dataclass(frozen=True)
+class CardOrigin:
+    """Where a card comes from, beside what it says."""
+
+    version_id: int = 0
+    """0: not stored yet."""
+    code: str = ""
+    phone: str = ""
+    published_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -211,24 +222,45 @@ def content_of(
     now: datetime,
 ) -> Content:
     """Lay out one version; ``question``, ``aspects``, ``words``: what was asked, what about, and what of it matched."""
-    said = version.content()
+    return laid_out(
+        version.content(),
+        attachments,
+        origin=CardOrigin(version.id, version.entry.code, version.entry.unit.phone, version.published_at),
+        question=question,
+        aspects=aspects,
+        words=words,
+        now=now,
+    )
+
+
+def laid_out(
+    said: EntryContent,
+    attachments: Mapping[str, str],
+    *,
+    origin: CardOrigin,
+    question: str = "",
+    aspects: Sequence[str] = (),
+    words: Sequence[str] = (),
+    now: datetime,
+) -> Content:
+    """Lay out what a version says, stored or still being written."""
     sections = _shown_sections(split_answer(said.answer, attachments), question, aspects)
     whole = " ".join(part for s in sections for part in (s.heading, plain_text(s.html)) if part)
     unfolded = len(whole) <= ALL_OPEN_UP_TO
     return Content(
-        version_id=version.id,
-        code=version.entry.code,
+        version_id=origin.version_id,
+        code=origin.code,
         question=mark(said.question, words),
         spoken=mark(said.spoken, words),
         copy_text=said.spoken or whole,
         sections=tuple(replace(s, html=highlight(s.html, words), open=s.open or unfolded) for s in sections),
         bases=said.bases,
         validity=dates.validity(said.valid_from, said.valid_to, now),
-        updated=f"{dates.day(version.published_at)}{dates.THIN}更新（{dates.age(version.published_at, now)}）"
-        if version.published_at
+        updated=f"{dates.day(origin.published_at)}{dates.THIN}更新（{dates.age(origin.published_at, now)}）"
+        if origin.published_at
         else "",
         unit=said.unit,
-        phone=version.entry.unit.phone,
+        phone=origin.phone,
         internal=said.publicity is Publicity.INTERNAL,
     )
 

@@ -6,7 +6,24 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.commands import backup, bench, entry_files, model_files, organisation, serving, setup, tokens, users
+from api.commands import (
+    audit,
+    backup,
+    bench,
+    calendar,
+    clock,
+    entry_files,
+    model_files,
+    organisation,
+    public,
+    rulebook,
+    serving,
+    setup,
+    simulate,
+    tokens,
+    users,
+    worker,
+)
 from api.database_faults import in_words, reason_of
 from models.errors import ZhidaError
 from retrieval.model_files import ModelError
@@ -19,6 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(serving.serve)
+app.command()(worker.worker)
 app.command()(setup.setup)
 app.command()(organisation.organisation)
 app.command("import")(entry_files.import_files)
@@ -27,9 +45,18 @@ app.command("template")(entry_files.write_template)
 app.command()(backup.backup)
 app.add_typer(users.commands, name="user")
 app.add_typer(tokens.commands, name="token")
+app.add_typer(worker.commands, name="delivery")
 app.add_typer(model_files.commands, name="model")
+app.add_typer(clock.commands, name="clock")
+app.add_typer(calendar.commands, name="calendar")
+app.add_typer(rulebook.commands, name="rulebook")
+app.add_typer(audit.commands, name="audit")
+app.add_typer(public.commands, name="public")
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
     bench.bench
+)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
+    simulate.simulate
 )
 
 

@@ -28,8 +28,8 @@ class Account:
 def load(session: Session, *, password_hash: str, now: datetime) -> int:
     """Write organisation, accounts and published entries; how many entries. The caller commits: all or none."""
     shipped = read_demonstration()
-    establish(session, shipped.organisation, password_hash=password_hash)
-    plan = plan_import(session, shipped.rows, shipped.problems, grants=OFFICE)
+    establish(session, shipped.organisation, password_hash=password_hash, now=now)
+    plan = plan_import(session, shipped.rows, shipped.problems, grants=OFFICE, now=now)
     if plan.refused:
         raise Invalid(f"演示库有误：{plan.refused[0]}")
     return apply_import(session, plan, all_or_nothing=True, publish=True, actor=None, now=now).new

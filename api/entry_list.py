@@ -5,16 +5,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, aliased, lazyload
 
 from api.dates import SOON
 from api.listing import PAGE_SIZE, offset_of
 from api.security import Caller
-from kb_admin.permissions import Reach
+from kb_admin.visibility import answering, in_units
 from models.knowledge import Category, Entry, Phrasing, Version
 from models.organisation import Unit
-from models.validity import in_force_sql
 from models.values import Publicity, VersionStatus
 
 Columns = TypeVarTuple("Columns")
@@ -165,16 +164,10 @@ def _conditions(wanted: Wanted, caller: Caller, now: datetime) -> list[ColumnEle
 
 def _visible(caller: Caller, now: datetime) -> ColumnElement[bool]:
     """``api.reading.may_read`` of the version that stands for the entry, as a condition."""
-    viewer = caller.viewer
-    published = and_(Current.status == VersionStatus.PUBLISHED, in_force_sql(Current, now))
-    own = _in_units(Reach(viewer.everything, viewer.unit_ids))
-    seen = or_(and_(published, or_(Current.publicity == Publicity.PUBLIC, own)), _reads_history(caller))
-    return and_(seen, Entry.id.not_in(viewer.hidden_entry_ids)) if viewer.hidden_entry_ids else seen
+    seen = or_(answering(caller.viewer, Current, now), _reads_history(caller))
+    hidden = caller.viewer.hidden_entry_ids
+    return and_(seen, Entry.id.not_in(hidden)) if hidden else seen
 
 
 def _reads_history(caller: Caller) -> ColumnElement[bool]:
-    return _in_units(caller.history)
-
-
-def _in_units(reach: Reach) -> ColumnElement[bool]:
-    return true() if reach.everything else Entry.unit_id.in_(reach.unit_ids)
+    return in_units(caller.history)

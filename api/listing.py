@@ -23,6 +23,11 @@ class Listing:
         return max(1, -(-self.count // PAGE_SIZE))
 
     @property
+    def address(self) -> str:
+        """Of this page itself."""
+        return self._address({"page": str(self.page)})
+
+    @property
     def previous_address(self) -> str:
         """Empty on the first page."""
         return self._address({"page": str(self.page - 1)}) if self.page > 1 else ""

@@ -16,6 +16,7 @@ from api.said_before import SaidBefore, said_before
 from api.schemas import Id
 from api.security import Caller, check_csrf, page_caller, person_of
 from api.templating import page
+from api.viewing import note_answer
 from api.wiring import Services, UsingServices, UsingSession
 from kb_admin import feedback
 from kb_admin.permissions import Action, may
@@ -167,6 +168,8 @@ def _answer(
     now = utc_now()
     ours = sender_of(request.headers) is Sender.OURS
     found = (ask if ours else find)(services, session, question, caller, now, literal=literal)
+    if not isinstance(found, Asked):
+        note_answer(session, found, None, caller, now)
     attachments = attachments_of(session, [shown.version.id for shown in found.answers])
     before = said_before(session, found.question_id, now=now) if isinstance(found, Asked) else SaidBefore()
     view = view_of(

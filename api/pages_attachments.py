@@ -9,6 +9,7 @@ from sqlalchemy import select
 from api.clock import utc_now
 from api.reading import may_read
 from api.security import Caller, page_caller
+from api.viewing import note_attachment
 from api.wiring import UsingServices, UsingSession
 from models.errors import NotFound, Unavailable
 from models.knowledge import Attachment, Version
@@ -34,12 +35,15 @@ def attachment(
         .order_by(Attachment.id)
     )
     now = utc_now()
-    found = next((a for a, version in session.execute(carrying) if may_read(caller, version, now)), None)
-    if found is None:
+    carrier = next((row for row in session.execute(carrying).tuples() if may_read(caller, row[1], now)), None)
+    if carrier is None:
         raise NotFound("没有这个附件，或您无权查看。")
+    found, version = carrier
     file = services.settings.attachments_folder / sha256
     if not file.is_file():
         raise Unavailable(f"附件“{found.filename}”的文件不在服务器上，请告诉系统管理员。")
+    note_attachment(session, found, version, caller, now)
+    session.commit()
     shown = found.media_type in SHOWN_IN_PAGE
     return FileResponse(
         file,

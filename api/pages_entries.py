@@ -1,7 +1,5 @@
-"""Entries: the list, one entry with all its versions and moves, and the moves that its reader may make."""
+"""Entries: the list, one entry with all its versions and moves, two versions compared, and the moves themselves."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
@@ -11,21 +9,23 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BeforeValidator
 from sqlalchemy.orm import Session
 
-from api import dates, entry_list
-from api.cards import Content, attachments_of, content_of
+from api import bulk, dates, entry_list, entry_view, moves
 from api.clock import utc_now
+from api.comparing import compare_contents, unchanged_parts
 from api.entry_list import Due, Wanted
 from api.listing import Listing
+from api.moves import Said
 from api.pages_agent import PageCaller
 from api.reading import ReadEntry, read_entry, searchable
 from api.schemas import Id
 from api.security import Caller, check_csrf, person_of
 from api.templating import page
+from api.viewing import note_entry
 from api.wiring import UsingServices, UsingSession
-from kb_admin import lifecycle
-from kb_admin.permissions import Action, may, require
-from models.errors import Conflict, NotFound
-from models.knowledge import Transition, Version
+from kb_admin import withdrawals
+from kb_admin.permissions import Action, may
+from models.errors import NotFound
+from models.knowledge import Version
 from models.values import VersionStatus
 
 router = APIRouter(include_in_schema=False)
@@ -45,55 +45,6 @@ COLUMNS = (
     ("status", "状态"),
     ("valid_to", "有效至"),
 )
-
-
-@dataclass(frozen=True)
-class Step:
-    """A move that a button offers."""
-
-    name: str
-    label: str
-    action: Action
-    sources: frozenset[VersionStatus]
-    target: VersionStatus
-    needs_reason: bool
-
-
-STEPS = {
-    "submit": Step("submit", "提交审核", Action.SUBMIT, frozenset({S.DRAFT}), S.SUBMITTED, needs_reason=False),
-    "publish": Step(
-        "publish",
-        "发布",
-        Action.PUBLISH,
-        frozenset({S.SUBMITTED, S.CHECKED, S.WITHDRAWN}),
-        S.PUBLISHED,
-        needs_reason=False,
-    ),
-    "send-back": Step(
-        "send-back", "退回", Action.PUBLISH, frozenset({S.SUBMITTED, S.CHECKED}), S.DRAFT, needs_reason=True
-    ),
-    "withdraw": Step("withdraw", "下架", Action.WITHDRAW, frozenset({S.PUBLISHED}), S.WITHDRAWN, needs_reason=True),
-}
-
-
-@dataclass(frozen=True)
-class ShownVersion:
-    """One version with what happened to it and what may happen next."""
-
-    number: int
-    status: VersionStatus
-    content: Content
-    similar: tuple[str, ...]
-    keywords: tuple[str, ...]
-    category: str
-    info_type: str
-    publicity: str
-    region: str
-    created_at: datetime
-    created_by: str
-    published_at: datetime | None
-    moves: tuple[Transition, ...]
-    steps: tuple[Step, ...]
 
 
 @router.get("/entries")
@@ -132,6 +83,7 @@ def entry_list_page(
         "statuses": list(S),
         "may_export": may(caller.grants, Action.EXPORT),
         "may_import": may(caller.grants, Action.IMPORT),
+        "bulk_moves": bulk.MOVES if may(caller.grants, Action.REVIEW) else (),
     }
     return page(request, "entries.html", caller, context)
 
@@ -148,7 +100,8 @@ def entry_page(
     """One entry as the agent sees it; its versions, moves and buttons for those whose work it is."""
     now = utc_now()
     read = read_entry(session, code, caller, now)
-    versions = _shown_versions(session, read, caller, now)
+    versions = entry_view.shown_versions(session, read, caller, now)
+    asked = entry_view.withdrawals_of(session, read)
     context = {
         "entry": read.entry,
         "standing": versions[0] if read.live is None else next(v for v in versions if v.number == read.live.number),
@@ -156,8 +109,48 @@ def entry_page(
         "in_force": read.in_force,
         "searchable": read.live is not None and searchable(services, session, read.entry.id),
         "versions": versions if read.versions is not None else (),
+        "scheduled": next((v for v in versions if v.takes_effect_at is not None), None),
+        "notices": entry_view.notices_of(session, read.entry, caller, now) if read.versions is not None else [],
+        "withdrawals": asked,
+        "may_ask_withdrawal": entry_view.may_ask_withdrawal(read, asked, caller),
+        "may_write": entry_view.may_write(session, read, caller, now),
+        "address_name": moves.address_name,
     }
+    note_entry(session, read, caller, now)
+    session.commit()
     return page(request, "entry.html", caller, context)
+
+
+@router.get("/entries/{code}/compare")
+def compare_page(
+    *,
+    request: Request,
+    services: UsingServices,
+    session: UsingSession,
+    caller: PageCaller,
+    code: str,
+    before: Annotated[int | None, Query(alias="from", ge=1)] = None,
+    after: Annotated[int | None, Query(alias="to", ge=1)] = None,
+) -> HTMLResponse:
+    """Two versions side by side, word by word; without numbers the newest beside the one that answers, or before it."""
+    now = utc_now()
+    read = read_entry(session, code, caller, now)
+    if read.versions is None:
+        raise NotFound(f"没有编号为“{code}”的条目的历史版本，或您无权查看。")
+    new = _numbered(read, after) if after else read.versions[0]
+    old = _numbered(read, before) if before else _before(read, new)
+    parts = compare_contents(old.content(), new.content(), services.tokeniser) if old else ()
+    context = {
+        "entry": read.entry,
+        "old": old,
+        "new": new,
+        "numbers": [(v.number, v.status.label) for v in read.versions],
+        "parts": parts,
+        "unchanged": unchanged_parts(parts),
+    }
+    note_entry(session, read, caller, now)
+    session.commit()
+    return page(request, "compare.html", caller, context)
 
 
 @router.post("/entries/{code}/versions/{number}/{step}", dependencies=[Depends(check_csrf)])
@@ -171,50 +164,41 @@ def move_version(
     reason: Annotated[str, Form(max_length=1000)] = "",
 ) -> RedirectResponse:
     """Make one move, as one of the buttons says."""
-    now = utc_now()
-    read = read_entry(session, code, caller, now)
-    wanted = STEPS.get(step)
-    version = next((v for v in read.versions or () if v.number == number), None)
-    if wanted is None or version is None:
-        raise NotFound(f"条目“{code}”没有第 {number} 版，或没有这项操作。")
-    require(caller.grants, wanted.action, unit_id=read.entry.unit_id, region_id=read.entry.unit.region_id)
-    if version.status not in wanted.sources:
-        raise Conflict(_too_late(version, wanted))
-    _MOVES[step](session, version, reason, caller, now)
+    now, name = utc_now(), moves.move_named(step)
+    version = _numbered(read_entry(session, code, caller, now), number)
+    moves.make(session, version, name, Said(reason), caller=caller, now=now)
     session.commit()
     return RedirectResponse(f"/entries/{quote(code, safe='')}", 303)
 
 
-def _too_late(version: Version, step: Step) -> str:
-    """Who was quicker, and what is left to do."""
-    last = version.transitions[-1]
-    actor = last.actor.name if last.actor else "系统"
-    done = f"第 {version.number} 版已由{actor}于 {dates.moment(last.at)} 改为“{version.status.label}”"
-    return f"{done}，{'无须再' if version.status is step.target else '不能再'}{step.label}。"
+@router.post("/entries/{code}/withdrawal", dependencies=[Depends(check_csrf)])
+def ask_withdrawal(
+    *,
+    session: UsingSession,
+    caller: PageCaller,
+    code: str,
+    reason: Annotated[str, Form(max_length=1000)] = "",
+) -> RedirectResponse:
+    """撤销申请 (历城 art. 7(1)): the unit asks, the office decides among its applications."""
+    now = utc_now()
+    read = read_entry(session, code, caller, now)
+    withdrawals.apply(session, read.entry, reason, actor=person_of(session, caller), now=now)
+    session.commit()
+    return RedirectResponse(f"/entries/{quote(code, safe='')}", 303)
 
 
-def _submit(session: Session, version: Version, _reason: str, caller: Caller, now: datetime) -> None:
-    lifecycle.submit(session, version, actor=person_of(session, caller), now=now)
+def _numbered(read: ReadEntry, number: int) -> Version:
+    version = next((v for v in read.versions or () if v.number == number), None)
+    if version is None:
+        raise NotFound(f"条目“{read.entry.code}”没有第 {number} 版，或您无权查看。")
+    return version
 
 
-def _publish(session: Session, version: Version, _reason: str, caller: Caller, now: datetime) -> None:
-    lifecycle.publish(session, version, actor=person_of(session, caller), now=now)
-
-
-def _send_back(session: Session, version: Version, reason: str, caller: Caller, now: datetime) -> None:
-    lifecycle.send_back(session, version, reason, actor=person_of(session, caller), now=now)
-
-
-def _withdraw(session: Session, version: Version, reason: str, caller: Caller, now: datetime) -> None:
-    lifecycle.withdraw(session, version, reason, actor=person_of(session, caller), now=now)
-
-
-_MOVES: Mapping[str, Callable[[Session, Version, str, Caller, datetime], None]] = {
-    "submit": _submit,
-    "publish": _publish,
-    "send-back": _send_back,
-    "withdraw": _withdraw,
-}
+def _before(read: ReadEntry, version: Version) -> Version | None:
+    """The version that answers, if it is another, else the one before; None: it is the first."""
+    others = [v for v in read.versions or () if v.id != version.id]
+    live = next((v for v in others if v.status is S.PUBLISHED), None)
+    return live or next((v for v in others if v.number < version.number), None)
 
 
 def _lines(
@@ -229,38 +213,3 @@ def _lines(
         }
         for line in found
     ]
-
-
-def _shown_versions(session: Session, read: ReadEntry, caller: Caller, now: datetime) -> tuple[ShownVersion, ...]:
-    """Newest first; only the live one for those who do not read history."""
-    versions = read.versions if read.versions is not None else tuple(v for v in (read.live,) if v)
-    attachments = attachments_of(session, [version.id for version in versions])
-    with_history = read.versions is not None
-    return tuple(
-        ShownVersion(
-            number=v.number,
-            status=v.status,
-            content=content_of(v, attachments.get(v.id, {}), now=now),
-            similar=v.similar,
-            keywords=tuple(k.text for k in v.keywords),
-            category=v.category.path if v.category else "",
-            info_type=v.info_type,
-            publicity=v.publicity.label,
-            region=v.region.name,
-            created_at=v.created_at,
-            created_by=v.created_by.name if v.created_by else "系统",
-            published_at=v.published_at,
-            moves=tuple(v.transitions) if with_history else (),
-            steps=_steps(v, caller) if with_history else (),
-        )
-        for v in versions
-    )
-
-
-def _steps(version: Version, caller: Caller) -> tuple[Step, ...]:
-    unit = version.entry.unit
-    return tuple(
-        step
-        for step in STEPS.values()
-        if version.status in step.sources and may(caller.grants, step.action, unit_id=unit.id, region_id=unit.region_id)
-    )

@@ -13,6 +13,7 @@ from api.templating import page
 from api.wiring import UsingSession
 from kb_admin.permissions import Action, require
 from models.usage import Gap
+from models.values import Role
 
 router = APIRouter(include_in_schema=False)
 
@@ -43,5 +44,6 @@ def gap_list_page(
         "gaps": list(session.scalars(newest)),
         "listing": Listing("/gaps", {"q": words}, page_number, count),
         "q": words,
+        "may_ask": any(grant.role is Role.CITY_OFFICE for grant in caller.grants),
     }
     return page(request, "gaps.html", caller, context)

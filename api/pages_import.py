@@ -116,7 +116,7 @@ def trial_page(
     """Columns as understood, and what an import would do. Nothing is written."""
     require(caller.grants, Action.IMPORT)
     read = _read(services, caller, key, reading)
-    plan = plan_import(session, read.rows, read.problems, grants=caller.grants, faulty=read.faulty)
+    plan = plan_import(session, read.rows, read.problems, grants=caller.grants, faulty=read.faulty, now=utc_now())
     context = {
         "key": key,
         "read": read,
@@ -150,7 +150,7 @@ def trial_report(
     """The rows that would be refused, as a file to mend and import again."""
     require(caller.grants, Action.IMPORT)
     read = _read(services, caller, key, reading)
-    plan = plan_import(session, read.rows, read.problems, grants=caller.grants, faulty=read.faulty)
+    plan = plan_import(session, read.rows, read.problems, grants=caller.grants, faulty=read.faulty, now=utc_now())
     return _download(refusals_xlsx(read, plan.refused))
 
 
@@ -170,7 +170,7 @@ def carry_out(
     read = _read(services, caller, key, reading)
     if undecided := _undecided(read, reading):
         raise Invalid(f"{'、'.join(undecided)}：{CHOOSE_HEADER}。")
-    plan = plan_import(session, read.rows, read.problems, grants=caller.grants, faulty=read.faulty)
+    plan = plan_import(session, read.rows, read.problems, grants=caller.grants, faulty=read.faulty, now=utc_now())
     report = apply_import(
         session,
         plan,

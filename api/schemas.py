@@ -260,6 +260,7 @@ class HealthResponse(BaseModel):
     published_entries: int | None
     follower_behind: int | None = Field(description="尚未进入检索的改动数。")
     follower_running: bool
+    overdue_seconds: float | None = Field(description="到时未办的事（生效、下架、提醒、记超期）最早的一件等了多少秒。")
     model: str | None = Field(description="语义模型；空为仅按词语检索。")
 
 

@@ -18,8 +18,12 @@ from api.origins import Sender, sender_of
 from api.passwords import LONGEST_PASSWORD, hash_password, is_outdated, password_fits, turn
 from api.settings import Settings
 from api.wiring import get_services
-from kb_admin.permissions import Grant, Reach, grants_of, readable_history, viewer_of
-from models.errors import Forbidden, Invalid, NotFound, ZhidaError
+from kb_admin.permissions import Grant, Reach, grants_of, unit_ids_of
+from kb_admin.rulebook import RightsRule
+from kb_admin.rules_in_force import city_rules
+from kb_admin.sharing import shared_unit_ids
+from kb_admin.visibility import NO_RIGHTS, Onlooker, readable_history, viewer_of
+from models.errors import Forbidden, Invalid, NotFound, Unavailable, ZhidaError
 from models.organisation import ApiToken, FailedLogin, LoginSession, Person, Unit
 from models.values import Viewer
 
@@ -73,11 +77,12 @@ class Caller:
 
 def page_caller(request: Request) -> Caller:
     """Dependency of pages: the logged-in person, else a redirect to the login page and back."""
+    now = utc_now()
     with get_services(request).open_session() as session:
-        held = _login_session(session, request.cookies.get(SESSION_COOKIE), utc_now())
+        held = _login_session(session, request.cookies.get(SESSION_COOKIE), now)
         if held is None:
             raise NotLoggedIn("请先登录。")
-        return _caller(session, held.person, held.csrf_token)
+        return caller_of(session, held.person, held.csrf_token, now)
 
 
 def api_caller(
@@ -86,15 +91,16 @@ def api_caller(
     x_csrf_token: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Caller:
     """Dependency of the API: a bearer token, or a session cookie with, on unsafe methods, the CSRF header."""
+    now = utc_now()
     with get_services(request).open_session() as session:
         if authorization:
-            return _caller(session, _token_holder(session, authorization), "")
-        held = _login_session(session, request.cookies.get(SESSION_COOKIE), utc_now())
+            return caller_of(session, _token_holder(session, authorization), "", now)
+        held = _login_session(session, request.cookies.get(SESSION_COOKIE), now)
         if held is None:
             raise NotLoggedIn("请先登录，或在 Authorization 头中给出有效的令牌（Bearer …）。")
         if request.method not in SAFE_METHODS:
             _require_csrf(held.csrf_token, x_csrf_token)
-        return _caller(session, held.person, held.csrf_token)
+        return caller_of(session, held.person, held.csrf_token, now)
 
 
 UsingCaller = Annotated[Caller, Depends(api_caller)]
@@ -253,8 +259,10 @@ def _token_holder(session: Session, authorization: str) -> Person:
     return held.person
 
 
-def _caller(session: Session, person: Person, csrf_token: str) -> Caller:
-    grants = grants_of(person)
+def caller_of(session: Session, person: Person, csrf_token: str, now: datetime) -> Caller:
+    """The person as they stand at ``now``: their roles, what is shared with their units, what they see."""
+    grants, rights = grants_of(person), city_rights(session, now)
+    onlooker = Onlooker(grants, shared_unit_ids(session, unit_ids_of(grants), now))
     seen, read = tee(_units(session))
     places = {g.unit.name if g.unit else g.region.name if g.region else "" for g in person.grants} - {""}
     return Caller(
@@ -263,10 +271,18 @@ def _caller(session: Session, person: Person, csrf_token: str) -> Caller:
         login=person.login,
         unit_name="、".join(sorted(places)),
         grants=grants,
-        viewer=viewer_of(grants, seen),
-        history=readable_history(grants, read),
+        viewer=viewer_of(onlooker, seen, rights),
+        history=readable_history(grants, read, rights),
         csrf_token=csrf_token,
     )
+
+
+def city_rights(session: Session, now: datetime) -> RightsRule:
+    """The city's rule of rights. Where no city stands yet, nobody sees more than the public."""
+    try:
+        return city_rules(session, now).rulebook.rights
+    except Unavailable:
+        return NO_RIGHTS
 
 
 def _units(session: Session) -> Iterator[Unit]:

@@ -2,19 +2,31 @@
 
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from models.errors import Invalid
+from models.values import Choice
 
+SHORTEST_SECRET = 16
+"""Characters: below that a signature can be guessed."""
 DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
 
 
 def _beside_the_rest(given: dict[str, Any]) -> str:
     return f"sqlite:///{given['data_folder'] / 'zhida.db'}"
+
+
+class MailSecurity(Choice):
+    """How the connection to the mail server is protected."""
+
+    STARTTLS = "starttls", "先连接再加密"
+    TLS = "tls", "从一开始加密"
+    NONE = "none", "不加密"
 
 
 class Settings(BaseSettings):
@@ -75,6 +87,44 @@ class Settings(BaseSettings):
     follow_lag_seconds: float = Field(
         default=10.0, gt=0, description="已发布的改动超过多少秒仍未进入检索时，健康检查报告异常。"
     )
+    worker: bool = Field(
+        default=True,
+        description="服务进程是否兼做定时工作（生效、下架、提醒、记超期、发送消息）；另开 zhida worker 时可设 false。",
+    )
+    site_url: str = Field(
+        default="", description="人们访问本系统的地址，如 https://zhida.example；推送和邮件中的链接以它开头。"
+    )
+    webhook_url: str = Field(
+        default="", description="接口推送的地址，通知单的派发、提醒、超期、办结等以 JSON POST 到此；不设则不推送。"
+    )
+    webhook_secret: SecretStr = Field(
+        default=SecretStr(""), description="接口推送的签名密钥，至少 16 个字符；设了推送地址时必填。"
+    )
+    smtp_host: str = Field(default="", description="邮件服务器；不设则不发邮件。")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="邮件服务器的端口。")
+    smtp_security: MailSecurity = Field(
+        default=MailSecurity.STARTTLS,
+        description="与邮件服务器的连接：starttls（先连接再加密）、tls（从一开始加密）或 none（不加密）。",
+    )
+    smtp_user: str = Field(default="", description="邮件服务器的用户名；不设则不登录。")
+    smtp_password: SecretStr = Field(default=SecretStr(""), description="邮件服务器的密码。")
+    smtp_from: str = Field(default="", description="邮件的发件人地址；设了邮件服务器时必填。")
+
+    @field_validator("site_url", "webhook_url")
+    @classmethod
+    def _an_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise Invalid(f"“{url}”不是网址，应以 http:// 或 https:// 开头。")
+        return url.rstrip("/") if not parts.path.strip("/") else url
+
+    @model_validator(mode="after")
+    def _ways_out_complete(self) -> Self:
+        if self.webhook_url and len(self.webhook_secret.get_secret_value()) < SHORTEST_SECRET:
+            raise Invalid(f"设了 ZHIDA_WEBHOOK_URL，还须设 ZHIDA_WEBHOOK_SECRET，至少 {SHORTEST_SECRET} 个字符。")
+        if self.smtp_host and "@" not in self.smtp_from:
+            raise Invalid("设了 ZHIDA_SMTP_HOST，还须设 ZHIDA_SMTP_FROM，写一个邮件地址。")
+        return self
 
     @field_validator("database_url")
     @classmethod

@@ -1,7 +1,7 @@
 """The template environment, and what every page shows around its own content."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -14,9 +14,13 @@ from sqlalchemy import select
 from starlette.templating import Jinja2Templates
 
 from api import dates
+from api.clock import utc_now
+from api.emergency_banner import Banner, banner_for, hears_emergencies
 from api.security import Caller, NotLoggedIn, page_caller
 from api.wiring import Services, get_services
+from kb_admin import notifications
 from kb_admin.permissions import UNIT_ROLES, Action, Grant, may
+from kb_admin.todo import count_todo
 from models.organisation import Person, RoleGrant
 from models.values import Role
 
@@ -52,19 +56,77 @@ class Shell:
     """Administrator or office, who can have one installed: told in full; agents get a small mark."""
     demonstration: bool
     """The base holds the demonstration entries: nothing on the page is a real city's answer."""
+    unread: Callable[[], int]
+    """How many messages the caller has not read; asked only where it is shown."""
+    waiting: Callable[[], int]
+    """How many things wait for the caller; likewise."""
+    hears_emergencies: bool
+    """The banner of emergency information stands on this person's pages."""
+    emergencies: Callable[[], Banner]
 
 
 WORK: tuple[tuple[str, frozenset[Role], tuple[tuple[str, str, Action], ...]], ...] = (
     ("坐席", frozenset(Role), (("知识查询", "/", Action.SEARCH),)),
-    ("采编", frozenset(Role), (("知识条目", "/entries", Action.SEARCH), ("批量导入", "/import", Action.IMPORT))),
+    ("采编", UNIT_ROLES, (("我的待办", "/todo", Action.READ_TODO),)),
+    (
+        "采编",
+        frozenset(Role),
+        (
+            ("我的条目", "/mine", Action.READ_MINE),
+            ("知识条目", "/entries", Action.SEARCH),
+            ("新建条目", "/write", Action.WRITE),
+            ("批量导入", "/import", Action.IMPORT),
+        ),
+    ),
+    (
+        "采编",
+        UNIT_ROLES,
+        (
+            ("通知单", "/notices", Action.READ_NOTICES),
+            ("定期回顾", "/reviews", Action.READ_REVIEWS),
+            ("申请", "/applications", Action.READ_APPLICATIONS),
+            ("类别", "/categories", Action.READ_CATEGORIES),
+            ("查看共享", "/sharing", Action.ASK_SHARING),
+            ("人员名单", "/staff", Action.READ_STAFF),
+        ),
+    ),
+    ("审核", frozenset({Role.REVIEWER, Role.UNIT_LEADER}), (("待审条目", "/review", Action.REVIEW),)),
     (
         "热线办",
-        frozenset({Role.CITY_OFFICE}),
-        (("知识缺失", "/gaps", Action.READ_GAPS), ("词库", "/thesaurus", Action.EDIT_THESAURUS)),
+        frozenset({Role.CITY_OFFICE, Role.COUNTY_OFFICE}),
+        (
+            ("我的待办", "/todo", Action.READ_TODO),
+            ("待审条目", "/review", Action.REVIEW),
+            ("通知单", "/notices", Action.READ_NOTICES),
+            ("联系清单", "/calls", Action.CALL_UNITS),
+            ("申请", "/applications", Action.READ_APPLICATIONS),
+            ("定期回顾", "/reviews", Action.READ_REVIEWS),
+            ("类别", "/categories", Action.READ_CATEGORIES),
+            ("关键字", "/keywords", Action.READ_KEYWORDS),
+            ("知识缺失", "/gaps", Action.READ_GAPS),
+            ("词库", "/thesaurus", Action.EDIT_THESAURUS),
+            ("查看共享", "/sharing", Action.DECIDE_SHARING),
+            ("人员名单", "/staff", Action.READ_STAFF),
+            ("对外发布", "/release", Action.RELEASE),
+        ),
     ),
-    ("分析", frozenset({Role.ANALYST}), (("知识缺失", "/gaps", Action.READ_GAPS),)),
+    (
+        "分析",
+        frozenset({Role.ANALYST}),
+        (("通知单", "/notices", Action.READ_NOTICES), ("知识缺失", "/gaps", Action.READ_GAPS)),
+    ),
+    (
+        "管理",
+        frozenset(Role),
+        (
+            ("规则", "/rulebook", Action.SEARCH),
+            ("权限", "/rights", Action.SEARCH),
+            ("审计", "/audit", Action.READ_AUDIT),
+        ),
+    ),
 )
-"""Kind of work, who does it, and its pages, each with the action that one must be allowed."""
+"""Kind of work, who does it, and its pages, each with the action that one must be allowed. Rows with one label are one
+group."""
 CARE_FOR_MODEL = frozenset({Role.ADMINISTRATOR, Role.CITY_OFFICE})
 WORK_ON_ENTRIES = UNIT_ROLES | {Role.COUNTY_OFFICE}
 """Who begins the day with the entries of their units; all others begin with a question."""
@@ -87,6 +149,10 @@ def shell_of(request: Request, services: Services, caller: Caller) -> Shell:
         words_only=services.encoder is None,
         cares_for_model=bool(roles & CARE_FOR_MODEL),
         demonstration=services.demonstration,
+        unread=lambda: _unread(services, caller),
+        waiting=lambda: _waiting(services, caller),
+        hears_emergencies=hears_emergencies(caller),
+        emergencies=lambda: _emergencies(services, caller),
     )
 
 
@@ -146,21 +212,32 @@ def _administrators(request: Request) -> str:
         return "、".join(session.scalars(administrators))
 
 
+def _unread(services: Services, caller: Caller) -> int:
+    with services.open_session() as session:
+        return notifications.unread(session, caller.person_id)
+
+
+def _waiting(services: Services, caller: Caller) -> int:
+    with services.open_session() as session:
+        return count_todo(session, caller.grants, utc_now())
+
+
+def _emergencies(services: Services, caller: Caller) -> Banner:
+    with services.open_session() as session:
+        return banner_for(session, caller, utc_now())
+
+
 def _rail(caller: Caller, path: str) -> tuple[RailGroup, ...]:
     roles = {grant.role for grant in caller.grants}
-    groups = (
-        RailGroup(
-            label,
-            tuple(
-                RailLink(name, address, _is_at(path, address))
-                for name, address, action in links
-                if may(caller.grants, action)
-            ),
-        )
-        for label, workers, links in WORK
-        if roles & workers
-    )
-    return tuple(group for group in groups if group.links)
+    groups: dict[str, dict[str, RailLink]] = {}
+    named: set[str] = set()
+    for label, workers, links in WORK:
+        mine = links if roles & workers else ()
+        for name, address, action in mine:
+            if may(caller.grants, action) and address not in named:
+                named.add(address)
+                groups.setdefault(label, {})[address] = RailLink(name, address, _is_at(path, address))
+    return tuple(RailGroup(label, tuple(links.values())) for label, links in groups.items())
 
 
 def _is_at(path: str, address: str) -> bool:
@@ -179,6 +256,7 @@ def _environment() -> Environment:
     environment.globals["static"] = static
     environment.filters["moment"] = dates.moment
     environment.filters["day"] = dates.day
+    environment.filters["last_moment"] = dates.last_moment
     environment.filters["clock_time"] = dates.clock_time
     return environment
 

@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from api import VERSION, asking, health, reading, schemas, v1_files, v1_thesaurus
+from api import VERSION, asking, health, public, reading, schemas, v1_entries, v1_files, v1_thesaurus
 from api.clock import utc_now
 from api.security import UsingCaller, person_of
+from api.viewing import note_entry
 from api.wiring import UsingServices, UsingSession
 from kb_admin import feedback
 
@@ -50,14 +51,18 @@ def suggest(
 @router.get("/entries/{code}", summary="查看条目", tags=["条目"], responses=NOT_FOUND)
 def entry(code: str, services: UsingServices, session: UsingSession, caller: UsingCaller) -> schemas.EntryResponse:
     """条目的现行版本；有权查看经过的岗位，另得全部版本及其每一步流转。"""
-    read = reading.read_entry(session, code, caller, utc_now())
-    return schemas.EntryResponse(
+    now = utc_now()
+    read = reading.read_entry(session, code, caller, now)
+    response = schemas.EntryResponse(
         code=read.entry.code,
         live=schemas.content_of(read.live) if read.live else None,
         in_force=read.in_force,
         searchable=reading.searchable(services, session, read.entry.id),
         versions=None if read.versions is None else [schemas.version_shown(v) for v in read.versions],
     )
+    note_entry(session, read, caller, now)
+    session.commit()
+    return response
 
 
 @router.post("/feedback", summary="评价答复", tags=["反馈"], responses=NOT_FOUND)
@@ -111,6 +116,7 @@ def check_health(services: UsingServices, response: Response) -> schemas.HealthR
         published_entries=found.published_entries,
         follower_behind=found.follower_behind,
         follower_running=found.follower_running,
+        overdue_seconds=found.overdue_seconds,
         model=found.model,
     )
 
@@ -121,5 +127,7 @@ def version() -> schemas.VersionResponse:
     return schemas.VersionResponse(name="zhida", version=VERSION, api="v1")
 
 
+router.include_router(v1_entries.router)
 router.include_router(v1_files.router)
 router.include_router(v1_thesaurus.router)
+router.include_router(public.api)

@@ -4,19 +4,23 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api import files, schemas
 from api.clock import utc_now
 from api.files import FileFormat
-from api.security import Caller, UsingCaller, person_of
+from api.security import Caller, UsingCaller, city_rights, person_of
+from api.viewing import note_export
 from api.wiring import UsingSession
 from ingest.rows import Defaults
 from ingest.spreadsheets import ReadFile, read_file
 from kb_admin.exporting import Wanted, entries_to_export
 from kb_admin.importing import ChangedRow, ImportPlan, ImportReport, apply_import, plan_import
 from kb_admin.permissions import Action, require
+from kb_admin.visibility import reach_of
 from models.errors import NotFound, Problem
+from models.organisation import Unit
 from models.values import Publicity
 
 router = APIRouter(tags=["导入导出"])
@@ -64,7 +68,7 @@ def import_file(
         header_rows=files.header_rows(header or []),
         defaults=defaults,
     )
-    plan = plan_import(session, read.rows, read.problems, grants=caller.grants, faulty=read.faulty)
+    plan = plan_import(session, read.rows, read.problems, grants=caller.grants, faulty=read.faulty, now=utc_now())
     if dry_run:
         return _planned(read, plan)
     report = apply_import(
@@ -97,7 +101,11 @@ def export(
     """您有权导出的条目，按编码排列。原样导入不产生任何改动。"""
     require(caller.grants, Action.EXPORT)
     unit_ids = None if unit is None else [_exported_unit(session, caller, name) for name in unit]
-    entries = entries_to_export(session, grants=caller.grants, unit_ids=unit_ids, wanted=wanted)
+    now = utc_now()
+    allowed = reach_of(Action.EXPORT, caller.grants, session.scalars(select(Unit)), city_rights(session, now))
+    entries = entries_to_export(session, grants=caller.grants, allowed=allowed, unit_ids=unit_ids, wanted=wanted)
+    note_export(session, entries, caller.person_id, now, written=format)
+    session.commit()
     return _download(files.written(entries, format), f"zhida-entries.{format}", files.MEDIA_TYPES[format])
 
 

@@ -11,10 +11,13 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from api.delivering import Courier, sessions_of, ways_out
 from api.demonstration import Account, open_accounts
+from api.repeating import Repeating
 from api.settings import Settings
+from api.worker import Worker
 from ingest.follower import Follower
-from models.database import open_engine, sessions
+from models.database import open_engine
 from models.migrate import is_current
 from retrieval.embedded import EmbeddedIndex, weights_for
 from retrieval.encoder import Encoder
@@ -43,6 +46,21 @@ class Services:
     """Whom the published password let in when the process started; nobody in a real base."""
     memory: VectorStore | None
     """None without an encoder."""
+    workers: tuple[Repeating, ...]
+    """What goes on beside answering: the clock's work and the sending of messages; nothing when another process does
+    it."""
+
+    def start(self) -> None:
+        """Begin to follow the base, and what else goes on beside answering."""
+        self.follower.start()
+        for worker in self.workers:
+            worker.start()
+
+    def stop(self) -> None:
+        """Returns when nothing of it goes on any more."""
+        for worker in self.workers:
+            worker.stop()
+        self.follower.stop()
 
     @property
     def tokeniser(self) -> Tokeniser:
@@ -56,7 +74,7 @@ class Services:
 
     def close(self) -> None:
         """Let go of the files and connections, so that they are left in good order."""
-        self.follower.stop()
+        self.stop()
         if self.memory is not None:
             self.memory.close()
         self.engine.dispose()
@@ -65,7 +83,7 @@ class Services:
 def build(settings: Settings) -> Services:
     """The parts of one process. The index is empty until the follower has caught up."""
     engine = open_engine(settings.database_url)
-    open_session = sessions(engine)
+    open_session = sessions_of(engine, settings)
     encoder = load_encoder(settings)
     memory = VectorStore(settings.data_folder / "vectors.db", encoder) if encoder else None
     own_words = _own_words(settings.words_file)
@@ -92,7 +110,13 @@ def build(settings: Settings) -> Services:
         follower=Follower(open_session, index, use_thesaurus),
         demonstration_accounts=_demonstration_accounts(engine, open_session),
         memory=memory,
+        workers=_workers(settings, open_session) if settings.worker else (),
     )
+
+
+def _workers(settings: Settings, open_session: sessionmaker[Session]) -> tuple[Repeating, ...]:
+    couriers = (Courier(open_session, way) for way in ways_out(settings))
+    return (Worker(open_session), *couriers)
 
 
 def thresholds_of(settings: Settings, ranker: Ranker) -> Thresholds:

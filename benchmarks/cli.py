@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import quality, robustness, suite, timing
+from benchmarks import kill_advance, quality, rights, robustness, suite, timing, working_time
 from benchmarks.datasets import read_corpus, read_queries
 from benchmarks.encoders import open_encoder, open_reader
 from retrieval.embedded import EmbeddedIndex
@@ -93,6 +93,42 @@ def run_robust(
     encoder = open_encoder(model, threads=workers)
     models = (encoder, open_reader(encoder, wanted=reader))
     print(robustness.run(data, models, [int(size) for size in sizes.split(",")], _say))
+
+
+@app.command("clocks")
+def run_clocks(
+    count: Annotated[int, typer.Option(min=1000, help="每种期限算多少次")] = 1_000_000,
+    repeats: Annotated[int, typer.Option(min=1, help="重复几遍，取中位数")] = 5,
+) -> None:
+    """期限计算的速度：一百万次要几秒。"""
+    print(working_time.run(count, repeats))
+
+
+@app.command("advance-kill")
+def run_advance_kill(
+    kills: Annotated[int, typer.Option(min=1, help="在每种数据库上终止多少次")] = 200,
+    seed: Annotated[int, typer.Option(help="随机数种子")] = 1,
+) -> None:
+    """两个定时工作进程同时推进，其中一个在中途被强行终止：通知有没有丢失、有没有重发。最后一行是汇总。"""
+    outcomes = []
+    for name, base in (("SQLite", kill_advance.sqlite_url), ("PostgreSQL", kill_advance.postgresql_url)):
+        with base() as url:
+            outcomes.append(kill_advance.run(name, url, kills, seed=seed, say=_say))
+    print(kill_advance.table(outcomes))
+    print(json.dumps(kill_advance.summary(outcomes), ensure_ascii=False))
+    if any(outcome.lost or outcome.sent_twice for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+@app.command("rights")
+def run_rights(
+    worlds: Annotated[int, typer.Option(min=1, help="随机的城市有多少个")] = 100,
+    seed: Annotated[int, typer.Option(help="同一个数得到同样的城市")] = 1,
+) -> None:
+    """随机的城市、人员、条目、共享和规则：判断、数据库过滤、检索过滤和各个出口是否一致，有无泄露；最后一行是汇总。"""
+    report = rights.run(worlds, seed, _say)
+    print(rights.told(report))
+    raise typer.Exit(0 if report.sound else 1)
 
 
 def _say(line: str) -> None:

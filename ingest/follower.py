@@ -29,7 +29,7 @@ class Follower:
     """Reads the log in order of ``seq`` and applies the current state of each changed entry, and of the thesaurus.
 
     Rows are re-read, so replaying changes nothing. Writers of the log take turns
-    (``kb_admin.lifecycle.record_change``), so no lower ``seq`` can appear after a higher one was seen.
+    (``kb_admin.change_log.record_changes``), so no lower ``seq`` can appear after a higher one was seen.
     """
 
     def __init__(

@@ -11,16 +11,25 @@ from functools import cache
 from sqlalchemy import Table, insert, inspect, select
 from sqlalchemy.orm import Session
 
-from kb_admin import codes, lifecycle
+from kb_admin import codes, notices
+from kb_admin.arrival_routes import Way, Ways
+from kb_admin.contents import Standing, batches
+from kb_admin.courses import Course, gate_of
+from kb_admin.going_live import go_live, supersede, tell_followers
+from kb_admin.moving import Act
+from kb_admin.routes import LOADING, MoveName, system_move
+from kb_admin.taking_effect import settle
+from kb_admin.versions import new_version
 from models.base import Base
 from models.errors import Invalid
 from models.knowledge import Basis, Category, Entry, Keyword, Phrasing, Transition, Version
+from models.notices import Notice
 from models.organisation import Person, Region, Unit
 from models.values import EntryContent, VersionStatus
 
 S = VersionStatus
-PATHS = {S.SUBMITTED: (S.SUBMITTED,), S.PUBLISHED: (S.SUBMITTED, S.PUBLISHED)}
-"""The moves that lead from a draft to where an import may end."""
+IMPORTED = "导入"
+"""Step of the first transition."""
 PARTS = ((Phrasing, "phrasings"), (Keyword, "keywords"), (Basis, "bases"), (Transition, "transitions"))
 """What a version carries, and under which name."""
 
@@ -44,7 +53,8 @@ class Prepared:
 
     arrivals: Sequence[Arrival]
     places: "_Places"
-    to: VersionStatus
+    ways: Sequence[Way]
+    """Where each of the arrivals goes."""
     versions: Sequence[Row]
     """One for each arrival."""
     parts: Sequence[tuple[type[Base], Sequence[Sequence[Row]]]]
@@ -54,26 +64,34 @@ class Prepared:
 def prepare(
     session: Session, arrivals: Sequence[Arrival], *, to: VersionStatus, actor: Person | None, now: datetime
 ) -> Prepared:
-    """Build the versions, each on its way to ``to``: submitted, or live. Nothing is written.
+    """Build the versions: live at once for ``to`` PUBLISHED, else handed in, each on its route. Nothing is written.
 
-    Raises Invalid for an unknown unit or region.
+    Raises Invalid for an unknown unit or region, or a type that no route takes.
     """
     places = _Places(session, [arrival.content for arrival in arrivals])
-    actor_id = actor.id if actor else None
+    known = [a.entry_id for a in arrivals if a.entry_id is not None]
+    ways = Ways.read(session, {places.units[arrival.content.unit] for arrival in arrivals}, known, now)
+    chosen = [_way(ways, places, arrival, to, now) for arrival in arrivals]
     versions = [
-        lifecycle.new_version(Entry(), a.content, number=a.number, through=PATHS[to], actor=None, now=now)
-        for a in arrivals
+        new_version(
+            Entry(), a.content, number=a.number, moves=way.moves, step=IMPORTED, rule=way.rule, actor=None, now=now
+        )
+        for a, way in zip(arrivals, chosen, strict=True)
     ]
+    actor_id = actor.id if actor else None
     parts = []
     for kind, name in PARTS:
         common: Row = {"actor_id": actor_id} if kind is Transition else {}
         parts.append((kind, [[_columns(part) | common for part in getattr(version, name)] for version in versions]))
-    rows = [_columns(version) | {"created_by_id": actor_id} for version in versions]
-    return Prepared(arrivals, places, to, rows, parts)
+    rows = [
+        _columns(version) | way.columns(now) | {"created_by_id": actor_id}
+        for version, way in zip(versions, chosen, strict=True)
+    ]
+    return Prepared(arrivals, places, chosen, rows, parts)
 
 
 def write(session: Session, prepared: Prepared, *, actor: Person | None, now: datetime) -> None:
-    """Write what is prepared; live versions take the place of those before.
+    """Write what is prepared; live versions take the place of those before, the others wait where their routes say.
 
     What the session held of these entries is read anew afterwards. Raises Conflict when somebody else moved a live
     version first.
@@ -81,32 +99,72 @@ def write(session: Session, prepared: Prepared, *, actor: Person | None, now: da
     arrivals = prepared.arrivals
     if not arrivals:
         return
+    act = Act(actor, now)
     prepared.places.write_categories()
-    entry_ids = _write_entries(session, arrivals, prepared.places, now)
-    if prepared.to is S.PUBLISHED:
-        successors = {a.entry_id: a.number for a in arrivals if a.entry_id is not None}
-        lifecycle.supersede(session, successors, actor=actor, now=now)
-    _write_versions(session, prepared, entry_ids)
-    if prepared.to is S.PUBLISHED:
-        lifecycle.record_changes(session, entry_ids, now=now)
+    entry_ids = _write_entries(session, prepared, now)
+    known = [(a.entry_id, a.number, w) for a, w in zip(arrivals, prepared.ways, strict=True) if a.entry_id is not None]
+    settle(session, [entry_id for entry_id, _, _ in known], now)
+    supersede(session, {entry_id: number for entry_id, number, way in known if way.status is S.PUBLISHED}, act)
+    later = {entry_id: number for entry_id, number, way in known if way.takes_effect_at is not None}
+    supersede(session, later, act, also_live=False)
+    version_ids = _write_versions(session, prepared, entry_ids)
+    live = [i for i, way in zip(entry_ids, prepared.ways, strict=True) if way.status is S.PUBLISHED]
+    tell_followers(session, live, act)
     session.expire_all()
+    for version_id, way in zip(version_ids, prepared.ways, strict=True):
+        if way.course is not None and way.has_notice:
+            _arrive(session, version_id, way.course, actor, now)
 
 
-def _write_entries(session: Session, arrivals: Sequence[Arrival], places: "_Places", now: datetime) -> list[int]:
+def publish_waiting(session: Session, standings: Sequence[Standing], *, actor: Person | None, now: datetime) -> None:
+    """Make versions live that wait for something else, as an import of the office does; those whose moment is set go
+    on waiting for it."""
+    ids = [standing.version_id for standing in standings]
+    settled: set[int] = set()
+    for some in batches(ids):
+        query = select(Version.id).where(Version.id.in_(some), Version.takes_effect_at.is_not(None))
+        settled.update(session.scalars(query))
+        at_gate = select(Version).where(Version.id.in_(select(Notice.version_id).where(Notice.version_id.in_(some))))
+        for version in session.scalars(at_gate).all():
+            notices.left_gate(session, version, actor=actor, now=now, result="由热线办批量导入发布。")
+    settle(session, [standing.entry_id for standing in standings], now)
+    for status in (S.DRAFT, S.SUBMITTED, S.CHECKED):
+        move = system_move(MoveName.LOAD, status)
+        chosen = [s for s in standings if s.status is status and s.version_id not in settled]
+        go_live(session, chosen, move, Act(actor, now, LOADING.why))
+
+
+def _way(ways: Ways, places: "_Places", arrival: Arrival, to: VersionStatus, now: datetime) -> Way:
+    unit_id = places.units[arrival.content.unit]
+    if to is S.PUBLISHED:
+        return ways.loaded(unit_id, arrival.content, arrival.entry_id, now)
+    return ways.handed_in(unit_id, arrival.content, arrival.entry_id, now)
+
+
+def _arrive(session: Session, version_id: int, course: Course, actor: Person | None, now: datetime) -> None:
+    """The notice of the gate at which the version has come to stand."""
+    version = session.get_one(Version, version_id)
+    gate = gate_of(course, version)
+    if gate is not None:
+        notices.arrived_at_gate(session, version, gate, course.rules, actor=actor, now=now)
+
+
+def _write_entries(session: Session, prepared: Prepared, now: datetime) -> list[int]:
     """Ids of the arrivals' entries, in their order: those that were there, and the new ones."""
+    arrivals, units = prepared.arrivals, prepared.places.units
     codes.take_over(session, [a.code for a in arrivals if a.entry_id is None])
     given = iter(codes.give(session, sum(a.entry_id is None and not a.code for a in arrivals)))
     new = [
-        {"code": a.code or next(given), "created_at": now, "unit_id": places.units[a.content.unit]}
-        for a in arrivals
+        {"code": a.code or next(given), "created_at": now, "unit_id": units[a.content.unit], "origin": way.origin}
+        for a, way in zip(arrivals, prepared.ways, strict=True)
         if a.entry_id is None
     ]
     new_ids = iter(_inserted(session, Entry, new))
     return [next(new_ids) if a.entry_id is None else a.entry_id for a in arrivals]
 
 
-def _write_versions(session: Session, prepared: Prepared, entry_ids: Sequence[int]) -> None:
-    """The versions, each at its place, and all they carry, one table after the other."""
+def _write_versions(session: Session, prepared: Prepared, entry_ids: Sequence[int]) -> list[int]:
+    """The versions, each at its place, and all they carry, one table after the other; their ids."""
     rows = [
         version | prepared.places.of(arrival.content) | {"entry_id": entry_id}
         for version, arrival, entry_id in zip(prepared.versions, prepared.arrivals, entry_ids, strict=True)
@@ -118,6 +176,7 @@ def _write_versions(session: Session, prepared: Prepared, entry_ids: Sequence[in
         ]
         if parts:
             session.execute(insert(_table(kind)), parts)
+    return version_ids
 
 
 def _inserted(session: Session, kind: type[Entry] | type[Version], rows: Sequence[Row]) -> list[int]:

@@ -43,7 +43,7 @@ def content_faults(content: EntryContent) -> tuple[Fault, ...]:
         _phrasing_faults(content),
         _text_faults(content),
         _keyword_faults(content.keywords),
-        _category_faults(content.category),
+        category_faults(content.category),
         _basis_faults(content),
         _validity_faults(content),
         _line(EntryField.INFO_TYPE, content.info_type, MAX_INFO_TYPE),
@@ -107,7 +107,7 @@ def _keyword_faults(keywords: Sequence[str]) -> Iterator[Fault]:
         yield Fault(EntryField.KEYWORDS, "关键字有重复。")
 
 
-def _category_faults(path: str) -> Iterator[Fault]:
+def category_faults(path: str) -> Iterator[Fault]:
     if path and any(not level or level != level.strip() for level in path.split("/")):
         yield Fault(EntryField.CATEGORY, f"类目“{_short(path)}”中有空的一级。")
     yield from _line(EntryField.CATEGORY, path, MAX_CATEGORY)

@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from models.knowledge import Entry, Phrasing, Version
 from models.organisation import Unit
-from models.values import EntryContent, PhrasingKind, VersionStatus
+from models.values import EntryContent, Origin, PhrasingKind, VersionStatus
 
 T = TypeVar("T")
 
@@ -25,10 +25,16 @@ class Standing:
     entry_id: int
     number: int
     status: VersionStatus
+    gates_passed: int = 0
 
     @classmethod
     def of(cls, version: Version) -> "Standing":
-        return cls(version.id, version.entry_id, version.number, version.status)
+        return cls(version.id, version.entry_id, version.number, version.status, version.gates_passed)
+
+    @staticmethod
+    def query() -> Select[int, int, int, VersionStatus, int]:
+        """Rows from which standings are made."""
+        return select(Version.id, Version.entry_id, Version.number, Version.status, Version.gates_passed)
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,7 @@ class KnownEntry:
 
     entry_id: int
     code: str
+    origin: Origin
     unit_id: int
     unit: str
     newest: Standing
@@ -118,7 +125,7 @@ def read_footing(session: Session, codes: Collection[str], asked: Collection[Ask
     by_question = entry_ids_by_question(session, asked)
     standings: dict[int, list[Standing]] = {}
     for ids in batches(sorted(_touched(by_code, by_question))):
-        query = select(Version.id, Version.entry_id, Version.number, Version.status).order_by(Version.number)
+        query = Standing.query().order_by(Version.number)
         for row in session.execute(query.where(_is_newest_or_live(), Version.entry_id.in_(ids))).tuples():
             standings.setdefault(row[1], []).append(Standing(*row))
     return Footing(by_code, by_question, standings)
@@ -141,6 +148,7 @@ def _known(versions: Sequence[Version]) -> KnownEntry:
     return KnownEntry(
         entry_id=newest.entry_id,
         code=newest.entry.code,
+        origin=newest.entry.origin,
         unit_id=newest.entry.unit_id,
         unit=newest.entry.unit.name,
         newest=Standing.of(newest),

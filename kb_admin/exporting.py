@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from kb_admin import permissions
 from kb_admin.contents import KnownEntry, batches, known_entries
-from kb_admin.permissions import Action, Grant
+from kb_admin.permissions import Action, Grant, Reach
 from models.errors import Forbidden
 from models.knowledge import Entry
 from models.values import ExportedEntry
@@ -25,19 +25,20 @@ def entries_to_export(
     session: Session,
     *,
     grants: Iterable[Grant],
+    allowed: Reach,
     unit_ids: Sequence[int] | None = None,
     wanted: Wanted = Wanted.LIVE,
 ) -> tuple[ExportedEntry, ...]:
     """The entries of these units (None: of all that the grants allow), by code.
 
-    Raises Forbidden when the grants allow no export, or not of one of the units named.
+    ``allowed``: ``visibility.reach_of`` for EXPORT, so that a file shows no more than the pages do. Raises Forbidden
+    when the grants allow no export, or not of one of the units named.
     """
-    held = frozenset(grants)
-    permissions.require(held, Action.EXPORT)
+    permissions.require(grants, Action.EXPORT)
     rows = session.execute(select(Entry.id, Entry.unit_id)).tuples().all()
-    allowed = {unit_id for _, unit_id in rows if permissions.may(held, Action.EXPORT, unit_id=unit_id)}
-    chosen = allowed if unit_ids is None else set(unit_ids)
-    if not all(permissions.may(held, Action.EXPORT, unit_id=unit_id) for unit_id in chosen):
+    wished = {unit_id for _, unit_id in rows} if unit_ids is None else set(unit_ids)
+    chosen = {unit_id for unit_id in wished if allowed.holds(unit_id)}
+    if unit_ids is not None and chosen != wished:
         raise Forbidden("您只能导出本单位的条目；全部条目由市热线办或数据分析员导出。")
     exported: list[ExportedEntry] = []
     for ids in batches([entry_id for entry_id, unit_id in rows if unit_id in chosen]):

@@ -3,12 +3,11 @@
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from kb_admin.permissions import Action, grants_of, require
+from kb_admin.upserts import insert_into
 from kb_admin.wording import readable
-from models.base import Base
 from models.errors import Conflict, Invalid, NotFound
 from models.organisation import Person
 from models.usage import Gap, Question, ShownAnswer, Verdict
@@ -47,7 +46,7 @@ def judge(
         raise Invalid("判为正确时不应填写有误的原因。")
     said = {"judgement": judgement, "reason": reason, "note": _note(note), "at": now}
     write = (
-        _insert(session, Verdict)
+        insert_into(session, Verdict)
         .values(question_id=question_id, version_id=version_id, person_id=actor.id, **said)
         .on_conflict_do_update(index_elements=["question_id", "version_id", "person_id"], set_=said)
         .returning(Verdict)
@@ -67,7 +66,7 @@ def record_gap(session: Session, *, question_id: int | None, text: str, note: st
         raise Invalid("请写下来电人问的内容。")
     said = {"text": words, "note": _note(note)}
     write = (
-        _insert(session, Gap)
+        insert_into(session, Gap)
         .values(question_id=question_id, person_id=actor.id, at=now, **said)
         .on_conflict_do_update(index_elements=["question_id"], set_=said)
         .returning(Gap)
@@ -98,8 +97,3 @@ def _own_question(session: Session, question_id: int, actor: Person) -> Question
 
 def _note(note: str) -> str:
     return readable(note, name="补充说明", longest=LONGEST_WORDS)
-
-
-def _insert(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
-    """INSERT … ON CONFLICT, which both databases know but SQLAlchemy keeps apart."""
-    return postgresql.insert(table) if session.get_bind().dialect.name == "postgresql" else sqlite.insert(table)

@@ -1,275 +1,372 @@
-"""The life of a version: one table of allowed moves, one writer of status, and the actions people take through it."""
+"""The life of a version: what people do with it, step by step along the route that the city's rulebook gives it.
 
-from collections.abc import Mapping, Sequence
+``actor`` None is the system: it is asked for no right, and nothing is demanded of what it brings, for that was checked
+elsewhere. People get Forbidden for a step that is another's.
+"""
+
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import pairwise
 
-from sqlalchemy import func, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from kb_admin import codes
-from kb_admin.contents import Standing, batches
-from kb_admin.organisation import region_named, unit_named
+from kb_admin import codes, notices, telling
+from kb_admin.change_log import record_changes
+from kb_admin.contents import Standing
+from kb_admin.courses import (
+    Course,
+    course_ahead,
+    course_of,
+    gate_of,
+    is_party,
+    origins_of,
+    refuse_other_systems,
+    require_party,
+    require_writer,
+)
+from kb_admin.going_live import REPLACED, go_live
+from kb_admin.moving import Act, move_version, record, refresh, refusal
+from kb_admin.organisation import unit_named
+from kb_admin.permissions import Grant, grants_of
+from kb_admin.review_progress import complete_if_done, period_of
+from kb_admin.routes import Move, MoveName, system_move
+from kb_admin.rules_in_force import rules_of_unit
+from kb_admin.submitting import check_demands, check_type, take_office_keywords
+from kb_admin.taking_effect import settle
+from kb_admin.versions import (
+    Place,
+    add,
+    carry_attachments,
+    check_unit,
+    live_version,
+    new_version,
+    next_number,
+    place_of,
+    rewrite,
+)
 from models.errors import Conflict, Invalid
-from models.knowledge import Basis, Category, ChangeLog, Entry, Keyword, Phrasing, Transition, Version
-from models.organisation import Person, Unit
-from models.values import EntryContent, PhrasingKind, VersionStatus
+from models.knowledge import Entry, Version
+from models.organisation import Person
+from models.validity import is_over
+from models.values import EntryContent, Origin, VersionStatus
+
+__all__ = [
+    "add_version",
+    "amend",
+    "approve",
+    "create_entry",
+    "discard",
+    "live_version",
+    "mark_invalid",
+    "possible_moves",
+    "publish",
+    "recall",
+    "restore",
+    "save_draft",
+    "send_back",
+    "submit",
+    "withdraw",
+]
 
 S = VersionStatus
-MOVES: dict[VersionStatus, frozenset[VersionStatus]] = {
-    S.DRAFT: frozenset({S.SUBMITTED}),
-    S.SUBMITTED: frozenset({S.CHECKED, S.PUBLISHED, S.DRAFT}),
-    S.CHECKED: frozenset({S.PUBLISHED, S.DRAFT}),
-    S.PUBLISHED: frozenset({S.SUPERSEDED, S.EXPIRED, S.INVALID, S.WITHDRAWN}),
-    S.SUPERSEDED: frozenset(),
-    S.EXPIRED: frozenset(),
-    S.INVALID: frozenset(),
-    S.WITHDRAWN: frozenset({S.PUBLISHED}),
-}
-MOVED_MEANWHILE = "该条目刚刚被其他人处理过，请刷新后再看。"
-CHANGE_LOG_LOCK = 0x5A48_4C47
-"""Key of PostgreSQL's advisory lock: writers of the log take turns, so that ``seq`` is also the order of commits."""
+ON_THE_WAY = frozenset({S.DRAFT, S.SUBMITTED, S.CHECKED})
 
 
 def create_entry(
-    session: Session, content: EntryContent, *, code: str = "", actor: Person | None, now: datetime
+    session: Session,
+    content: EntryContent,
+    *,
+    code: str = "",
+    origin: Origin = Origin.UNIT,
+    actor: Person | None,
+    now: datetime,
 ) -> Version:
     """A new entry whose first version is a draft. Without ``code`` the system gives one (清远 art. 4(2)3)."""
     unit = unit_named(session, content.unit)
+    require_writer(session, unit, [origin], actor=actor, now=now)
     if code:
         codes.take_over(session, [code])
-    entry = Entry(code=code or codes.give(session, 1)[0], unit=unit, created_at=now)
+    entry = Entry(code=code or codes.give(session, 1)[0], unit=unit, created_at=now, origin=origin)
+    refuse_other_systems(entry, actor)
     session.add(entry)
-    return add_version(session, entry, content, actor=actor, now=now)
+    session.flush()
+    return _draft(session, entry, content, actor=actor, now=now)
 
 
 def add_version(
     session: Session, entry: Entry, content: EntryContent, *, actor: Person | None, now: datetime
 ) -> Version:
     """A new draft beside whatever is live; the live version answers until the new one is published."""
-    if content.unit != entry.unit.name:
-        raise Invalid(f"条目 {entry.code} 属于“{entry.unit.name}”，不能改为“{content.unit}”。")
-    region, category = region_named(session, content.region), _category(session, entry.unit, content.category)
-    last = session.scalar(select(func.max(Version.number)).where(Version.entry_id == entry.id)) or 0
-    version = new_version(entry, content, number=last + 1, actor=actor, now=now)
-    version.region, version.category = region, category
-    session.add(version)
-    session.flush()
+    check_unit(entry, content)
+    refuse_other_systems(entry, actor)
+    require_writer(session, entry.unit, origins_of(entry), actor=actor, now=now)
+    live = live_version(session, entry.id)
+    version = _draft(session, entry, content, actor=actor, now=now)
+    if live is not None:
+        carry_attachments(session, live, version)
     return version
 
 
-def new_version(
-    entry: Entry,
-    content: EntryContent,
-    *,
-    number: int,
-    through: Sequence[VersionStatus] = (),
-    actor: Person | None,
-    now: datetime,
+def save_draft(
+    session: Session, version: Version, content: EntryContent, *, actor: Person | None, now: datetime
 ) -> Version:
-    """A draft, or what becomes of it ``through`` these moves; not yet written, region and category still to be set.
-
-    Nobody else can see it, so nothing can race; but it starts only where the table of moves leads.
-    """
-    path = (S.DRAFT, *through)
-    for before, to in pairwise(path):
-        _check_move(number, before, to)
-    return Version(
-        entry=entry,
-        number=number,
-        status=path[-1],
-        spoken=content.spoken,
-        answer=content.answer,
-        valid_from=content.valid_from,
-        valid_to=content.valid_to,
-        publicity=content.publicity,
-        info_type=content.info_type,
-        created_by=actor,
-        created_at=now,
-        published_at=now if S.PUBLISHED in path else None,
-        phrasings=[
-            Phrasing(
-                kind=PhrasingKind.SIMILAR if position else PhrasingKind.STANDARD,
-                position=position,
-                text=text_,
-            )
-            for position, text_ in enumerate((content.question, *content.similar))
-        ],
-        keywords=[Keyword(position=i, text=word) for i, word in enumerate(content.keywords)],
-        bases=[
-            Basis(position=i, document=b.document, number=b.number, attachment_count=b.attachment_count)
-            for i, b in enumerate(content.bases)
-        ],
-        transitions=[
-            Transition(from_status=before, to_status=to, actor=actor, at=now, reason="")
-            for before, to in pairwise((None, *path))
-        ],
-    )
+    """What the draft says from now on. One that has been handed in before stays as it was then: the change is a new
+    version, which is returned."""
+    check_unit(version.entry, content)
+    refuse_other_systems(version.entry, actor)
+    require_writer(session, version.entry.unit, origins_of(version.entry), actor=actor, now=now)
+    if version.status is not S.DRAFT:
+        raise Conflict(f"第 {version.number} 版现为“{version.status.label}”，不能再改。请刷新后再看。")
+    if version.submitted_at is None:
+        rewrite(session, version, content, _place(session, version.entry, content, actor, now))
+        return version
+    if version.content() == content:
+        return version
+    following = _draft(session, version.entry, content, actor=actor, now=now)
+    carry_attachments(session, version, following)
+    notices.answers_too(session, version, following)
+    _supersede(session, version, following.number, Act(actor, now))
+    return following
 
 
 def submit(session: Session, version: Version, *, actor: Person | None, now: datetime) -> None:
-    """Hand a draft in for review."""
-    move(session, version, S.SUBMITTED, actor=actor, now=now)
+    """Hand a draft in: it takes the route, under the rulebook, that are in force now, and is live at once where the
+    route has no further step. Raises Invalid, naming the part and the article, when something demanded is missing."""
+    refuse_other_systems(version.entry, actor)
+    settle(session, [version.entry_id], now)
+    if actor is not None:
+        check_type(rules_of_unit(session, version.entry.unit, now).rulebook, version.info_type)
+    course = course_ahead(session, version, _grants(actor), now)
+    move = _open_move(course, version, MoveName.SUBMIT, actor)
+    if actor is not None:
+        check_demands(course, version, now)
+        take_office_keywords(session, course, version)
+    values = {
+        "route": course.route.name,
+        "rulebook_id": course.rules.rulebook_id,
+        "emergency": course.route.emergency,
+        "gates_passed": 0,
+        "submitted_at": now,
+    }
+    _go(session, version, move, Act(actor, now, course.cite(move)), course, values=values)
+
+
+def recall(session: Session, version: Version, *, actor: Person | None, now: datetime) -> None:
+    """撤回提交: the writer takes back what nobody has checked yet."""
+    course = _course(session, version, actor, now)
+    move = _open_move(course, version, MoveName.RECALL, actor)
+    notices.taken_back(session, version, "提交人已撤回。", actor=actor, now=now)
+    move_version(session, version, move, Act(actor, now, course.cite(move)))
+
+
+def discard(session: Session, version: Version, reason: str, *, actor: Person | None, now: datetime) -> None:
+    """作废: a draft that nobody will go on with."""
+    _end(session, version, MoveName.DISCARD, reason, actor=actor, now=now)
+
+
+def approve(
+    session: Session, version: Version, *, ticked: Sequence[str] = (), actor: Person | None, now: datetime
+) -> None:
+    """审核通过: the version passes the gate at which it waits; behind the last one it waits for publication, or is live
+    where nobody else publishes. ``ticked`` are names or texts of the checklist's items."""
+    course = _course(session, version, actor, now)
+    move = _open_move(course, version, MoveName.APPROVE, actor)
+    act = Act(actor, now, course.cite(move), _ticked(course, ticked))
+    values = {
+        "gates_passed": version.gates_passed + 1,
+        "route": course.route.name,
+        "rulebook_id": course.rules.rulebook_id,
+    }
+    notices.left_gate(session, version, actor=actor, now=now, result=f"{move.label}。")
+    _go(session, version, move, act, course, values=values)
+
+
+def amend(session: Session, version: Version, content: EntryContent, *, actor: Person | None, now: datetime) -> Version:
+    """修改审定 (清远 art. 4(1)1): who checks the version puts another wording in its place, which waits at the same
+    gate. Returns the new version."""
+    check_unit(version.entry, content)
+    course = _course(session, version, actor, now)
+    move = _open_move(course, version, MoveName.AMEND, actor)
+    if version.content() == content:
+        return version
+    return put_in_place(session, version, content, course=course, move=move, act=Act(actor, now, course.cite(move)))
 
 
 def send_back(session: Session, version: Version, reason: str, *, actor: Person | None, now: datetime) -> None:
-    """Return a submitted version to its editor with a reason."""
-    if not reason.strip():
-        raise Invalid("退回时请写明原因。")
-    move(session, version, S.DRAFT, actor=actor, now=now, reason=reason)
+    """退回: from whichever gate, or from publication, back to who wrote it, with a reason."""
+    _check_reason(MoveName.SEND_BACK, reason)
+    course = _course(session, version, actor, now)
+    move = _open_move(course, version, MoveName.SEND_BACK, actor)
+    notices.left_gate(session, version, actor=actor, now=now, result=f"{move.label}：{reason.strip()}")
+    act = Act(actor, now, course.cite(move))
+    move_version(session, version, move, act, reason=reason.strip(), values={"gates_passed": 0})
+    telling.sent_back(session, version, reason.strip(), actor=actor, now=now)
 
 
 def publish(session: Session, version: Version, *, actor: Person | None, now: datetime) -> None:
-    """Make the version live in place of the one before it, and tell the followers.
+    """Make the version live in place of the one before it, and tell the followers; where another version answers and
+    the new one's time lies ahead, it waits for that moment. The system publishes from any gate.
 
     Raises Conflict when a later version is live already, or somebody else publishes another at the same moment.
     """
-    publish_all(session, [Standing.of(version)], actor=actor, now=now)
-    session.refresh(version, ["status", "published_at"])
-
-
-def publish_all(session: Session, standings: Sequence[Standing], *, actor: Person | None, now: datetime) -> None:
-    """The same for one version of each of several entries."""
-    for standing in standings:
-        _check_move(standing.number, standing.status, S.PUBLISHED)
-    supersede(session, {s.entry_id: s.number for s in standings}, actor=actor, now=now)
-    move_all(session, standings, S.PUBLISHED, actor=actor, now=now)
-    record_changes(session, [s.entry_id for s in standings], now=now)
+    course = _course(session, version, actor, now)
+    if actor is None and version.status in (S.SUBMITTED, S.CHECKED):
+        move = system_move(MoveName.PASS, version.status)
+    else:
+        move = _open_move(course, version, MoveName.PUBLISH, actor)
+    notices.left_gate(session, version, actor=actor, now=now, result=f"{move.label}。")
+    _go(session, version, move, Act(actor, now, course.cite(move)), course)
 
 
 def withdraw(session: Session, version: Version, reason: str, *, actor: Person | None, now: datetime) -> None:
     """下架: the live version stops answering at once."""
+    _end(session, version, MoveName.WITHDRAW, reason, actor=actor, now=now)
+
+
+def mark_invalid(session: Session, version: Version, reason: str, *, actor: Person | None, now: datetime) -> None:
+    """失效标注 (梅州 art. 8(3)): what the live version says holds no more; it stops answering at once."""
+    _end(session, version, MoveName.MARK_INVALID, reason, actor=actor, now=now)
+
+
+def restore(session: Session, version: Version, *, actor: Person | None, now: datetime) -> None:
+    """恢复发布: what was taken down answers again, as it was."""
+    course = _course(session, version, actor, now)
+    move = _open_move(course, version, MoveName.RESTORE, actor)
+    live = live_version(session, version.entry_id)
+    if live is not None:
+        raise Conflict(f"第 {live.number} 版正在使用，不能恢复第 {version.number} 版。")
+    if is_over(version.valid_to, now):
+        raise Invalid("下架时间已过，不能恢复。请修改下架时间后重新提交。")
+    _go(session, version, move, Act(actor, now, course.cite(move)), course)
+
+
+def possible_moves(session: Session, version: Version, grants: Iterable[Grant], now: datetime) -> tuple[Move, ...]:
+    """What somebody with these roles may do with the version now: pages offer exactly these."""
+    held = frozenset(grants)
+    if version.entry.origin is Origin.SYNC and version.status in ON_THE_WAY:
+        return ()
+    try:
+        course = course_of(session, version, held, now)
+    except Invalid:  # a draft of a type that no route takes: its writer must first choose another
+        return ()
+    return tuple(move for move in course.moves_from(version) if is_party(held, move.by, version.entry.unit))
+
+
+def put_in_place(
+    session: Session, version: Version, content: EntryContent, *, course: Course, move: Move, act: Act
+) -> Version:
+    """Another wording in the place of a version, standing where that one stood; its notice and its clocks go on."""
+    entry, takes_effect_at = version.entry, version.takes_effect_at
+    place = _place(session, entry, content, act.actor, act.at)
+    number = next_number(session, entry)
+    _supersede(session, version, number, act)
+    following = new_version(
+        entry,
+        content,
+        number=number,
+        begins=move.to,
+        step=move.label,
+        rule=act.rule,
+        actor=act.actor,
+        now=act.at,
+    )
+    following.route, following.rulebook_id = course.route.name, course.rules.rulebook_id
+    following.gates_passed, following.submitted_at = version.gates_passed, version.submitted_at
+    following.emergency, following.takes_effect_at = version.emergency, takes_effect_at
+    add(session, following, place)
+    carry_attachments(session, version, following)
+    notices.answers_too(session, version, following)
+    record(session, following, move, act, before=None)
+    gate = gate_of(course, following)
+    if gate is not None:
+        notices.arrived_at_gate(session, following, gate, course.rules, actor=act.actor, now=act.at)
+    return following
+
+
+def _draft(session: Session, entry: Entry, content: EntryContent, *, actor: Person | None, now: datetime) -> Version:
+    place = _place(session, entry, content, actor, now)
+    return add(session, new_version(entry, content, number=next_number(session, entry), actor=actor, now=now), place)
+
+
+def _place(session: Session, entry: Entry, content: EntryContent, actor: Person | None, now: datetime) -> Place:
+    """A category that is named for the first time is thereby set up, if its writer sets up the tree (清远 art.
+    4(2)2)."""
+    by = rules_of_unit(session, entry.unit, now).rulebook.categories_by
+    configures = actor is None or is_party(grants_of(actor), [by], entry.unit)
+    return place_of(session, entry.unit, content, configures=configures)
+
+
+def _course(session: Session, version: Version, actor: Person | None, now: datetime) -> Course:
+    """The course of the version as it stands ``now``, also where no worker has looked since something fell due."""
+    settle(session, [version.entry_id], now)
+    return course_of(session, version, _grants(actor), now)
+
+
+def _grants(actor: Person | None) -> frozenset[Grant] | None:
+    return None if actor is None else grants_of(actor)
+
+
+def _open_move(course: Course, version: Version, name: MoveName, actor: Person | None) -> Move:
+    """The line of the table for this step. Raises Conflict when the version does not stand so, Forbidden when it is
+    another's step."""
+    move = next((move for move in course.moves_from(version) if move.name is name), None)
+    if move is None:
+        raise Conflict(refusal(version.number, version.status, name))
+    require_party(move.by, version.entry.unit, actor, doing=f"“{move.label}”")
+    return move
+
+
+def _ticked(course: Course, ticked: Sequence[str]) -> str:
+    """The items as the checklist words them, in its order. Raises Invalid for one that it does not have."""
+    items = course.rulebook.checklist
+    unknown = [name for name in ticked if all(name not in (item.name, item.text) for item in items)]
+    if unknown:
+        raise Invalid(f"审核要点中没有“{unknown[0]}”，请刷新页面后重新勾选。")
+    return "、".join(item.text for item in items if item.name in ticked or item.text in ticked)
+
+
+def _check_reason(name: MoveName, reason: str) -> None:
     if not reason.strip():
-        raise Invalid("下架时请写明原因。")
-    move(session, version, S.WITHDRAWN, actor=actor, now=now, reason=reason)
-    record_change(session, version.entry_id, now=now)
+        raise Invalid(f"{name.label}时请写明原因。")
 
 
-def supersede(session: Session, successors: Mapping[int, int], *, actor: Person | None, now: datetime) -> None:
-    """Take the live versions of these entries off; ``successors`` maps an entry to its next version's number.
-
-    Raises Conflict when the live version is later than its successor, or somebody else moved it first.
-    """
-    query = select(Version.id, Version.entry_id, Version.number, Version.status).where(Version.status == S.PUBLISHED)
-    for entry_ids in batches(sorted(successors)):
-        found = [Standing(*row) for row in session.execute(query.where(Version.entry_id.in_(entry_ids))).tuples()]
-        live = [standing for standing in found if standing.number != successors[standing.entry_id]]
-        for standing in live:
-            number = successors[standing.entry_id]
-            if standing.number > number:
-                raise Conflict(f"已有更新的第 {standing.number} 版在用，不能再发布第 {number} 版。请刷新后再看。")
-        reasons = {s.version_id: f"由第 {successors[s.entry_id]} 版替代" for s in live}
-        move_all(session, live, S.SUPERSEDED, actor=actor, now=now, reasons=reasons)
-
-
-def move(
+def _go(
     session: Session,
     version: Version,
-    to: VersionStatus,
+    move: Move,
+    act: Act,
+    course: Course,
     *,
-    actor: Person | None,
-    now: datetime,
-    reason: str = "",
+    values: dict[str, object] | None = None,
 ) -> None:
-    """``move_all`` for one version, which is then up to date."""
-    move_all(session, [Standing.of(version)], to, actor=actor, now=now, reasons={version.id: reason})
-    session.refresh(version, ["status"])
+    """Make a move that may lead to publication, and what follows from where the version has come."""
+    before = version.status
+    if move.to is S.PUBLISHED and before is not S.PUBLISHED:
+        go_live(session, [Standing.of(version)], move, act, values=values)
+        refresh(session, version)
+        record(session, version, move, act, before=before)
+    else:
+        move_version(session, version, move, act, values=values)
+    gate = gate_of(course, version)
+    if gate is not None:
+        notices.arrived_at_gate(session, version, gate, course.rules, actor=act.actor, now=act.at)
+    telling.moved(session, version, course, actor=act.actor, now=act.at)
 
 
-def move_all(
-    session: Session,
-    standings: Sequence[Standing],
-    to: VersionStatus,
-    *,
-    actor: Person | None,
-    now: datetime,
-    reasons: Mapping[int, str] | None = None,
+def _end(
+    session: Session, version: Version, name: MoveName, reason: str, *, actor: Person | None, now: datetime
 ) -> None:
-    """The only writer of the status of stored versions; ``reasons`` are by version id.
-
-    Raises Conflict when a move is not allowed or somebody else moved a version first; then the transaction is of no
-    more use.
-    """
-    by_status: dict[VersionStatus, list[int]] = {}
-    for standing in standings:
-        _check_move(standing.number, standing.status, to)
-        by_status.setdefault(standing.status, []).append(standing.version_id)
-    for before, version_ids in by_status.items():
-        for ids in batches(sorted(version_ids)):
-            _move_where(session, ids, before, to, now)
-    if standings:
-        why = reasons or {}
-        common = {"to_status": to, "actor_id": actor.id if actor else None, "at": now}
-        rows = [
-            {**common, "version_id": s.version_id, "from_status": s.status, "reason": why.get(s.version_id, "")}
-            for s in standings
-        ]
-        session.execute(insert(Transition), rows)
+    """Take a version out of use, with a reason."""
+    _check_reason(name, reason)
+    course = _course(session, version, actor, now)
+    move = _open_move(course, version, name, actor)
+    was_live = version.status is S.PUBLISHED
+    notices.left_gate(session, version, actor=actor, now=now, result=f"{move.label}：{reason.strip()}")
+    move_version(session, version, move, Act(actor, now, course.cite(move)), reason=reason.strip())
+    if was_live:
+        record_changes(session, [version.entry_id], now=now)
+        complete_if_done(session, version.entry.unit, period_of(now), actor=actor, now=now)
 
 
-def _check_move(number: int, before: VersionStatus, to: VersionStatus) -> None:
-    if to not in MOVES[before]:
-        raise Conflict(f"第 {number} 版现为“{before.label}”，不能改为“{to.label}”。请刷新后再看。")
-
-
-def _move_where(
-    session: Session, version_ids: Sequence[int], before: VersionStatus, to: VersionStatus, now: datetime
-) -> None:
-    moment = {"published_at": now} if to is S.PUBLISHED else {}
-    change = (
-        update(Version)
-        .where(Version.id.in_(version_ids), Version.status == before)
-        .values(status=to, **moment)
-        .returning(Version.id)
-        .execution_options(synchronize_session="fetch")
-    )
-    try:
-        moved = session.scalars(change).all()
-    except IntegrityError as error:  # an entry has one live version: somebody else has just published another
-        raise Conflict(MOVED_MEANWHILE) from error
-    if len(moved) < len(version_ids):
-        raise Conflict(MOVED_MEANWHILE)
-
-
-def record_change(session: Session, entry_id: int, *, now: datetime) -> None:
-    """Write the change-log row that followers of the base will read after commit."""
-    record_changes(session, [entry_id], now=now)
-
-
-def record_changes(session: Session, entry_ids: Sequence[int], *, now: datetime) -> None:
-    """The same for several entries, in the order given."""
-    _write_log(session, entry_ids, now)
-
-
-def record_thesaurus_change(session: Session, *, now: datetime) -> None:
-    """The same for the thesaurus. From here to the end of the transaction nobody else changes it."""
-    _write_log(session, [None], now)
-
-
-def _write_log(session: Session, entry_ids: Sequence[int | None], now: datetime) -> None:
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CHANGE_LOG_LOCK})
-    if entry_ids:
-        session.execute(insert(ChangeLog), [{"entry_id": entry_id, "at": now} for entry_id in entry_ids])
-
-
-def live_version(session: Session, entry_id: int) -> Version | None:
-    """The published version of an entry, valid today or not."""
-    return session.scalar(select(Version).where(Version.entry_id == entry_id, Version.status == S.PUBLISHED))
-
-
-def _category(session: Session, unit: Unit, path: str) -> Category | None:
-    if not path:
-        return None
-    wanted = select(Category).where(Category.unit_id == unit.id, Category.path == path)
-    category = session.scalar(wanted)
-    if category is not None:
-        return category
-    try:
-        with session.begin_nested():
-            category = Category(unit_id=unit.id, path=path)
-            session.add(category)
-    except IntegrityError:  # somebody else has just made the same
-        return session.scalars(wanted).one()
-    return category
+def _supersede(session: Session, version: Version, number: int, act: Act) -> None:
+    move = system_move(MoveName.SUPERSEDE, version.status)
+    move_version(session, version, move, act, reason=REPLACED.format(number=number))

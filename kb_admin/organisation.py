@@ -1,10 +1,12 @@
 """Create regions, units and people from definitions. Running it again changes nothing that is right."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from kb_admin.rules_in_force import ensure_adopted
 from models.definitions import OrganisationDefinition, PersonDefinition, RegionDefinition, UnitDefinition
 from models.errors import Invalid
 from models.organisation import Person, Region, RoleGrant, Unit
@@ -19,17 +21,20 @@ class Created:
     people: int
 
 
-def establish(session: Session, organisation: OrganisationDefinition, *, password_hash: str) -> Created:
-    """Bring the base to what the definitions say. Existing people keep their passwords.
+def establish(session: Session, organisation: OrganisationDefinition, *, password_hash: str, now: datetime) -> Created:
+    """Bring the base to what the definitions say. Existing people keep their passwords; a new city follows the default
+    rulebook until it takes its own.
 
     ``password_hash`` is the argon2 hash that new people start with. Raises Invalid when a definition names a
     region or unit that is neither defined nor there.
     """
-    return Created(
+    created = Created(
         regions=sum(_establish_region(session, region) for region in organisation.regions),
         units=sum(_establish_unit(session, unit) for unit in organisation.units),
         people=sum(_establish_person(session, person, password_hash) for person in organisation.people),
     )
+    ensure_adopted(session, now=now)
+    return created
 
 
 def unit_named(session: Session, name: str) -> Unit:

@@ -1,20 +1,21 @@
-"""Who may do what. One pure decision for actions, one reduction to what retrieval enforces."""
+"""Who may do what with which role, and whose part of the work it is. What one sees is in ``visibility``."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kb_admin.rulebook import Party
 from models.errors import Forbidden
 from models.organisation import Person, Unit
-from models.values import Role, Viewer
+from models.values import Level, Role
 
 OFFICE = frozenset({Role.CITY_OFFICE})
 UNIT_ROLES = frozenset({Role.EDITOR, Role.REVIEWER, Role.UNIT_LEADER})
-SEES_ALL_UNITS = frozenset({Role.CITY_OFFICE, Role.AGENT, Role.ANALYST, Role.ADMINISTRATOR})
-"""清远 art. 4(3)1(1): the city office and its agents see every unit's information."""
+UNIT_PARTIES = {Party.EDITOR: Role.EDITOR, Party.REVIEWER: Role.REVIEWER, Party.LEADER: Role.UNIT_LEADER}
 
 
 class Action(StrEnum):
+    SEE = "see"
     SEARCH = "search"
     JUDGE = "judge"
     RECORD_GAP = "record_gap"
@@ -26,9 +27,29 @@ class Action(StrEnum):
     WITHDRAW = "withdraw"
     READ_HISTORY = "read_history"
     EDIT_THESAURUS = "edit_thesaurus"
+    ADOPT_RULEBOOK = "adopt_rulebook"
+    ASK_SHARING = "ask_sharing"
+    CONSENT_SHARING = "consent_sharing"
+    DECIDE_SHARING = "decide_sharing"
+    RELEASE = "release"
+    WRITE_STAFF = "write_staff"
+    READ_STAFF = "read_staff"
+    READ_GRANTS = "read_grants"
+    READ_AUDIT = "read_audit"
+    READ_NOTICES = "read_notices"
+    READ_APPLICATIONS = "read_applications"
+    READ_CATEGORIES = "read_categories"
+    READ_REVIEWS = "read_reviews"
+    READ_TODO = "read_todo"
+    REVIEW = "review"
+    READ_MINE = "read_mine"
+    WRITE = "write"
+    READ_KEYWORDS = "read_keywords"
+    CALL_UNITS = "call_units"
 
 
 WHO_MAY: dict[Action, frozenset[Role]] = {
+    Action.SEE: frozenset(),
     Action.SEARCH: frozenset(Role),
     Action.JUDGE: frozenset({Role.AGENT, Role.CITY_OFFICE}),
     Action.RECORD_GAP: frozenset({Role.AGENT, Role.CITY_OFFICE}),
@@ -40,8 +61,28 @@ WHO_MAY: dict[Action, frozenset[Role]] = {
     Action.WITHDRAW: OFFICE,
     Action.READ_HISTORY: OFFICE | UNIT_ROLES | {Role.COUNTY_OFFICE, Role.ANALYST},
     Action.EDIT_THESAURUS: OFFICE,
+    Action.ADOPT_RULEBOOK: OFFICE,
+    Action.ASK_SHARING: UNIT_ROLES,
+    Action.CONSENT_SHARING: frozenset({Role.REVIEWER, Role.UNIT_LEADER}),
+    Action.DECIDE_SHARING: OFFICE,
+    Action.RELEASE: OFFICE,
+    Action.WRITE_STAFF: UNIT_ROLES,
+    Action.READ_STAFF: OFFICE | UNIT_ROLES | {Role.COUNTY_OFFICE},
+    Action.READ_GRANTS: OFFICE | {Role.ADMINISTRATOR},
+    Action.READ_AUDIT: OFFICE | {Role.ADMINISTRATOR},
+    Action.READ_NOTICES: OFFICE | UNIT_ROLES | {Role.COUNTY_OFFICE, Role.ANALYST},
+    Action.READ_APPLICATIONS: OFFICE | UNIT_ROLES | {Role.COUNTY_OFFICE},
+    Action.READ_CATEGORIES: OFFICE | UNIT_ROLES | {Role.COUNTY_OFFICE},
+    Action.READ_REVIEWS: OFFICE | UNIT_ROLES | {Role.COUNTY_OFFICE},
+    Action.READ_TODO: OFFICE | UNIT_ROLES | {Role.COUNTY_OFFICE},
+    Action.REVIEW: OFFICE | UNIT_ROLES | {Role.COUNTY_OFFICE},
+    Action.READ_MINE: OFFICE | UNIT_ROLES | {Role.COUNTY_OFFICE},
+    Action.WRITE: OFFICE | {Role.EDITOR, Role.COUNTY_OFFICE},
+    Action.READ_KEYWORDS: OFFICE | {Role.COUNTY_OFFICE},
+    Action.CALL_UNITS: OFFICE | {Role.COUNTY_OFFICE},
 }
-"""Until rulebooks give each city its own table, the stricter reading holds: the office publishes (历城 art. 8)."""
+"""What a role may do wherever it is held. Whose entries a role sees is for the city's rulebook to say, so no role by
+itself allows SEE; who takes which step on a route, the rulebook says by ``Party``."""
 
 
 @dataclass(frozen=True)
@@ -92,35 +133,29 @@ def _reaches(grant: Grant, unit_id: int | None, region_id: int | None) -> bool:
     return True
 
 
+def acts_as(grants: Iterable[Grant], party: Party, unit: Unit) -> bool:
+    """Whether one of the roles makes its holder that party for the unit: its reviewer, its office."""
+    return any(_is_party(grant, party, unit) for grant in grants)
+
+
+def _is_party(grant: Grant, party: Party, unit: Unit) -> bool:
+    if party in UNIT_PARTIES:
+        return grant.role is UNIT_PARTIES[party] and grant.unit_id == unit.id
+    if party is Party.OWN_OFFICE and unit.level is Level.COUNTY:
+        return grant.role is Role.COUNTY_OFFICE and grant.region_id == unit.region_id
+    return grant.role is Role.CITY_OFFICE
+
+
 def require(
     grants: Iterable[Grant], action: Action, *, unit_id: int | None = None, region_id: int | None = None
 ) -> None:
     """Raise Forbidden, naming the roles that may, unless the action is allowed."""
     if not may(grants, action, unit_id=unit_id, region_id=region_id):
         roles = "、".join(role.label for role in Role if role in WHO_MAY[action])
-        raise Forbidden(f"您的岗位不能进行此项操作。可以操作的岗位：{roles}（单位岗位限本单位条目）。")
+        limits = "（单位岗位限本单位）" if WHO_MAY[action] & UNIT_ROLES else ""
+        raise Forbidden(f"您的岗位不能进行此项操作。可以操作的岗位：{roles}{limits}。")
 
 
-def readable_history(grants: Iterable[Grant], units: Iterable[Unit]) -> Reach:
-    """The units whose entries one reads whole: drafts, former versions, what is not in force, and every move.
-
-    Decided grant by grant: a role that sees an entry and another that reads other entries' history add up to nothing.
-    """
-    readers = [grant for grant in grants if grant.role in WHO_MAY[Action.READ_HISTORY]]
-    if any(grant.role not in UNIT_ROLES | {Role.COUNTY_OFFICE} for grant in readers):
-        return Reach(everything=True)
-    if not readers:
-        return Reach()
-    read = (u.id for u in units if may(readers, Action.READ_HISTORY, unit_id=u.id, region_id=u.region_id))
-    return Reach(unit_ids=frozenset(read))
-
-
-def viewer_of(grants: Iterable[Grant], units: Iterable[Unit]) -> Viewer:
-    """What the roles let one see (清远 art. 4(3)): all; a county's units; one's own unit and its counterparts."""
-    held = list(grants)
-    if any(grant.role in SEES_ALL_UNITS for grant in held):
-        return Viewer(everything=True)
-    counties = {g.region_id for g in held if g.role is Role.COUNTY_OFFICE}
-    own = {g.unit_id for g in held if g.role in UNIT_ROLES}
-    visible = {u.id for u in units if u.region_id in counties or u.id in own or u.counterpart_id in own}
-    return Viewer(unit_ids=frozenset(visible))
+def unit_ids_of(grants: Iterable[Grant]) -> frozenset[int]:
+    """The units for which these roles are held."""
+    return frozenset(grant.unit_id for grant in grants if grant.unit_id is not None)

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from kb_admin import lifecycle
+from kb_admin import change_log
 from kb_admin.permissions import Action, grants_of, require
 from kb_admin.wording import readable
 from models.errors import Conflict, Invalid, NotFound
@@ -141,7 +141,7 @@ def save(
         raise Invalid("".join(faults))
     if _is_said_already(session, shipped, tidy, based_on):
         return based_on or 0
-    lifecycle.record_thesaurus_change(session, now=now)
+    change_log.record_thesaurus_change(session, now=now)
     held = {version.group.head: version for version in all_groups(session, shipped)}
     _check_footing(held.get(tidy.head), tidy.head, based_on)
     owners = owners_of((v.group for v in held.values() if not v.removed and v.group.head != tidy.head), shipped.fold)
@@ -153,7 +153,7 @@ def save(
 def remove(session: Session, shipped: Shipped, head: str, *, based_on: int, actor: Person, now: datetime) -> int:
     """The group holds no longer; its words are free for others. Raises NotFound, Conflict."""
     require(grants_of(actor), Action.EDIT_THESAURUS)
-    lifecycle.record_thesaurus_change(session, now=now)
+    change_log.record_thesaurus_change(session, now=now)
     held = standing(session, shipped, head)
     _check_footing(held, head, based_on)
     if held.removed:
@@ -262,7 +262,7 @@ def clash(word: str, owner: str) -> str:
 
 
 def next_version(group: WordGroup, *, after: int, removed: bool = False, actor: Person, now: datetime) -> GroupVersion:
-    """The row that follows version ``after`` of the head; to be added after ``lifecycle.record_thesaurus_change``."""
+    """The row that follows version ``after`` of the head; to be added after ``change_log.record_thesaurus_change``."""
     return GroupVersion(
         head=group.head,
         number=after + 1,

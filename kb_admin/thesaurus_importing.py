@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from kb_admin import lifecycle
+from kb_admin import change_log
 from kb_admin.permissions import Action, grants_of, require
 from kb_admin.thesaurus import (
     BAD_WEIGHT,
@@ -130,7 +130,7 @@ def apply_groups(
         raise Invalid(f"有 {plan.refused_rows} 行不能导入，按“全部导入或不导入”的选择，没有导入任何一行。")
     if not plan.coming:
         return
-    lifecycle.record_thesaurus_change(session, now=now)
+    change_log.record_thesaurus_change(session, now=now)
     if not seen == plan.last_change == _version_count(all_groups(session, shipped)):
         raise Conflict("词库刚刚被其他人改动过，没有导入任何一行。请重新试算、核对后再导入。")
     session.add_all(

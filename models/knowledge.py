@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, Identity, choice
 from models.organisation import Person, Region, Unit
-from models.values import BasisContent, EntryContent, PhrasingKind, Publicity, VersionStatus
+from models.rules import RulebookText
+from models.values import BasisContent, EntryContent, Origin, PhrasingKind, Publicity, VersionStatus
 
 
 class Category(Base):
@@ -18,6 +19,8 @@ class Category(Base):
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     unit_id: Mapped[int] = mapped_column(ForeignKey("units.id"))
     path: Mapped[str] = mapped_column(String(256))
+    active: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """Whether new versions may still be put there."""
 
     __table_args__ = (UniqueConstraint("unit_id", "path"),)
 
@@ -31,6 +34,11 @@ class Entry(Base):
     code: Mapped[str] = mapped_column(String(64), unique=True)
     unit_id: Mapped[int] = mapped_column(ForeignKey("units.id"), index=True)
     created_at: Mapped[datetime]
+    origin: Mapped[Origin] = mapped_column(choice(Origin), default=Origin.UNIT, server_default=Origin.UNIT.value)
+    released_at: Mapped[datetime | None]
+    """When the office let it go to sites and media (清远 art. 4(3)1(4)); null: it has not."""
+    taken_back_at: Mapped[datetime | None]
+    """When the office took it back from there: nothing lets it go by itself again; null: it has not."""
 
     unit: Mapped[Unit] = relationship(lazy="joined", innerjoin=True)
     versions: Mapped[list["Version"]] = relationship(back_populates="entry", order_by="Version.number")
@@ -78,7 +86,17 @@ class Version(Base):
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     created_at: Mapped[datetime]
     published_at: Mapped[datetime | None]
+    submitted_at: Mapped[datetime | None]
+    route: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    """Name of the route that it took when it was submitted; empty before, and for what came by another way."""
+    rulebook_id: Mapped[int | None] = mapped_column(ForeignKey("rulebook_texts.id"))
+    """The rulebook in force when it was submitted: it ends under the rule under which it began."""
+    gates_passed: Mapped[int] = mapped_column(default=0, server_default="0")
+    emergency: Mapped[bool] = mapped_column(default=False, server_default=false())
+    takes_effect_at: Mapped[datetime | None]
+    """Publication is decided for then, while an older version is live; null otherwise."""
 
+    rulebook: Mapped[RulebookText | None] = relationship()
     entry: Mapped[Entry] = relationship(back_populates="versions")
     region: Mapped[Region] = relationship(lazy="joined", innerjoin=True)
     category: Mapped[Category | None] = relationship(lazy="joined")
@@ -105,6 +123,24 @@ class Version(Base):
             unique=True,
             sqlite_where=text("status = 'published'"),
             postgresql_where=text("status = 'published'"),
+        ),
+        Index(
+            "ix_versions_expiring",
+            "valid_to",
+            sqlite_where=text("status = 'published'"),
+            postgresql_where=text("status = 'published'"),
+        ),
+        Index(
+            "ix_versions_takes_effect_at",
+            "takes_effect_at",
+            sqlite_where=text("takes_effect_at IS NOT NULL"),
+            postgresql_where=text("takes_effect_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_versions_emergency",
+            "status",
+            sqlite_where=text("emergency = 1"),
+            postgresql_where=text("emergency"),
         ),
     )
 
@@ -218,6 +254,12 @@ class Transition(Base):
     """Null: the system itself."""
     at: Mapped[datetime]
     reason: Mapped[str] = mapped_column(Text, default="")
+    step: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    """What was done, in the words of the route: 单位审核通过, 退回."""
+    rule: Mapped[str] = mapped_column(String(256), default="", server_default="")
+    """Under which article, as people read it."""
+    ticked: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """Names of the checklist items that were ticked, joined by "、"."""
 
     version: Mapped[Version] = relationship(back_populates="transitions")
     actor: Mapped[Person | None] = relationship()

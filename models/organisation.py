@@ -10,7 +10,7 @@ from models.values import Level, Role
 
 
 class Region(Base):
-    """The city, or one of its counties. A county without a rulebook of its own follows its parent's."""
+    """The city, or one of its counties. Which rulebook holds in it, and from when, is an ``Adoption``."""
 
     __tablename__ = "regions"
 
@@ -18,7 +18,6 @@ class Region(Base):
     name: Mapped[str] = mapped_column(String(64), unique=True)
     level: Mapped[Level] = mapped_column(choice(Level))
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"))
-    rulebook: Mapped[str | None] = mapped_column(String(64))
 
     __table_args__ = (
         CheckConstraint("(level = 'city') = (parent_id IS NULL)", name="city_has_no_parent"),
@@ -52,6 +51,8 @@ class Person(Base):
     login: Mapped[str] = mapped_column(String(64), unique=True)
     name: Mapped[str] = mapped_column(String(64))
     password_hash: Mapped[str] = mapped_column(String(256))
+    mail: Mapped[str] = mapped_column(String(256), default="", server_default="")
+    """Where messages also go when mail is set up; empty: nowhere."""
     active: Mapped[bool] = mapped_column(default=True)
 
     grants: Mapped[list["RoleGrant"]] = relationship(

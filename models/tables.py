@@ -1,6 +1,16 @@
 """Every mapped table, imported in one place, so that ``Base.metadata`` is whole."""
 
-from models import knowledge, organisation, thesaurus, usage  # noqa: F401 - importing them fills the metadata
+from models import (  # noqa: F401 - importing them fills the metadata
+    audit,
+    duties,
+    knowledge,
+    messages,
+    notices,
+    organisation,
+    rules,
+    thesaurus,
+    usage,
+)
 from models.base import Base
 
 METADATA = Base.metadata

@@ -50,6 +50,15 @@ class VersionStatus(Choice):
     WITHDRAWN = "withdrawn", "已下架"
 
 
+class Origin(Choice):
+    """How an entry came to be written (清远 art. 4(1)): it decides the route that its versions take."""
+
+    UNIT = "unit", "单位采编"
+    WORK_ORDER = "work_order", "工单采编"
+    OFFICE = "office", "热线办收集"
+    SYNC = "sync", "系统导入"
+
+
 class PhrasingKind(Choice):
     STANDARD = "standard", "标准问"
     SIMILAR = "similar", "相似问"
@@ -86,6 +95,64 @@ class FaultReason(Choice):
     OUTDATED = "outdated", "已过期"
     OFF_TOPIC = "off_topic", "文不对题"
     OTHER = "other", "其他"
+
+
+class NoticeKind(Choice):
+    """What the office asks of a unit, or a unit of itself."""
+
+    COLLECTION = "collection", "知识库采集通知单"
+    CONFIRMATION = "confirmation", "知识库信息确认单"
+    AMENDMENT = "amendment", "信息修改审定单"
+    CORRECTION = "correction", "信息整改通知单"
+    QUESTION = "question", "知识提问"
+    UPDATE = "update", "政策变化更新"
+    STAFF = "staff", "人员名单上报"
+    REVIEW = "review", "定期回顾检查"
+    AFTER_CHECK = "after_check", "应急信息事后审核"
+    SUPERVISION = "supervision", "督办通知"
+
+
+class NoticeStatus(Choice):
+    DRAFT = "draft", "待派发"
+    DISPATCHED = "dispatched", "待签收"
+    SIGNED = "signed", "办理中"
+    COMPLETED = "completed", "已办结"
+    SEEN = "seen", "已查看"
+    CANCELLED = "cancelled", "已取消"
+
+
+class ClockEventKind(Choice):
+    """What befell a clock; each kind at most once, but extensions."""
+
+    STARTED = "started", "开始计时"
+    WARNED = "warned", "到期提醒"
+    EXPIRED = "expired", "超期"
+    SECOND_NOTICE = "second_notice", "再次通知"
+    CALL_LIST = "call_list", "列入联系清单"
+    EXTENDED = "extended", "延期"
+    STOPPED = "stopped", "停止计时"
+
+
+class ApplicationKind(Choice):
+    WITHDRAWAL = "withdrawal", "撤销申请"
+    EXTENSION = "extension", "延期申请"
+    CATEGORY = "category", "类别设置申请"
+    SHARING = "sharing", "查看共享申请"
+
+
+class ApplicationStatus(Choice):
+    ASKED = "asked", "待同意"
+    """Waits for consent: of the unit's leader, or of the unit that owns the entries."""
+    CONSENTED = "consented", "待批准"
+    """Waits for the office."""
+    GRANTED = "granted", "已批准"
+    REFUSED = "refused", "未批准"
+    CANCELLED = "cancelled", "已撤回"
+
+
+class Channel(Choice):
+    WEBHOOK = "webhook", "接口推送"
+    MAIL = "mail", "邮件"
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,7 @@ class EmbeddedIndex:
         self._thresholds = thresholds or Thresholds(direct=self._ranker.direct_threshold())
         self._vocabularies = Vocabularies(Vocabulary(), Vocabulary())
         self._generation = Generation.of((), self._vocabularies)
-        self._speller = Speller()
-        self._speller.learn(self._tokeniser.thesaurus.words)
+        self._speller = Speller.of(self._tokeniser.thesaurus.words)
         self._writing = threading.Lock()
 
     def __len__(self) -> int:

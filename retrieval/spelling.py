@@ -58,6 +58,19 @@ class Speller:
         self._by_rest: dict[str, list[str]] = defaultdict(list)
         self._longest_pinyin = 0
 
+    @classmethod
+    def of(cls, words: Iterable[str]) -> "Speller":
+        """One that knows these words; what is worked out for a thesaurus is worked out once a process."""
+        return _learned(tuple(words))._copy()
+
+    def _copy(self) -> "Speller":
+        copied = Speller()
+        copied._known = set(self._known)
+        copied._longest_pinyin = self._longest_pinyin
+        for index in ("_by_sound", "_by_pinyin", "_by_initials", "_by_rest"):
+            getattr(copied, index).update((key, words[:]) for key, words in getattr(self, index).items())
+        return copied
+
     def learn(self, words: Iterable[str]) -> None:
         """Normalised words of titles and keywords; those of one character or not of ideographs are passed over."""
         for word in words:
@@ -146,12 +159,20 @@ def _shared(word: str, typed: str) -> bool:
     return len(word) == len(typed) and any(a == b for a, b in zip(word, typed, strict=True))
 
 
+@lru_cache(maxsize=2)
+def _learned(words: tuple[str, ...]) -> Speller:
+    speller = Speller()
+    speller.learn(words)
+    return speller
+
+
 @lru_cache(maxsize=65536)
 def _syllables(text: str) -> tuple[str, ...]:
     return tuple(lazy_pinyin(text, style=Style.NORMAL))
 
 
-def _blurred(syllables: Iterable[str]) -> str:
+@lru_cache(maxsize=65536)
+def _blurred(syllables: tuple[str, ...]) -> str:
     sound = " ".join(syllables)
     for heard, kept in _BLURRED:
         sound = sound.replace(heard, kept)

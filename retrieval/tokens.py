@@ -52,6 +52,10 @@ class Tokeniser:
         """Normalised text cut once, without gaps: ``"".join(pieces) == text`` normalised."""
         return list(self._jieba.cut(normalise(text)))
 
+    def as_written(self, text: str) -> list[str]:
+        """A text cut once as it stands, nothing made alike: ``"".join(as_written) == text``."""
+        return list(self._jieba.cut(text))
+
     def is_word(self, text: str) -> bool:
         """Whether the dictionary, the thesaurus or the own words hold it."""
         return text in self.thesaurus or bool(self._jieba.has_word(text))

@@ -6,10 +6,15 @@ from functools import cache
 
 from sqlalchemy.orm import Session
 
+from api.clock import utc_now
 from api.passwords import hash_password
+from api.wiring import Services
 from kb_admin import lifecycle
-from models.knowledge import Version
+from kb_admin.published_years import library_year
+from kb_admin.rules_in_force import ensure_adopted
+from models.knowledge import Category, Version
 from models.organisation import Person, Region, RoleGrant, Unit
+from models.rules import CalendarYear
 from models.values import BasisContent, EntryContent, Level, Publicity, Role
 
 NOW = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
@@ -111,6 +116,10 @@ def assemble(session: Session) -> Cast:
     )
     people = [value for value in vars(cast).values() if isinstance(value, Person)]
     session.add_all(people)
+    session.add_all(_category(unit, content) for unit, content in ((unit, LOST_CARD), (other, RESIDENCE_PERMIT)))
+    session.add(_category(county_unit, LOST_CARD))
+    ensure_adopted(session, now=NOW - DAY)
+    session.add_all(_coming_years())
     session.commit()
     return cast
 
@@ -122,6 +131,29 @@ def published(session: Session, content: EntryContent, *, code: str = "", now: d
     lifecycle.publish(session, version, actor=None, now=now)
     session.commit()
     return version
+
+
+def submitted(session: Session, services: Services, *, code: str = "SB-002") -> Version:
+    """An entry that waits for its unit's reviewer, committed."""
+    content = replace(LOST_CARD, question="社会保障卡怎样激活", similar=("新卡怎么用不了",))
+    version = lifecycle.create_entry(session, content, code=code, actor=None, now=NOW)
+    lifecycle.submit(session, version, actor=None, now=NOW)
+    session.commit()
+    services.follower.catch_up()
+    return version
+
+
+def _category(unit: Unit, content: EntryContent) -> Category:
+    """A place that the office has set up."""
+    return Category(unit_id=unit.id, path=content.category)
+
+
+def _coming_years() -> list[CalendarYear]:
+    """Tests on the real clock go on when it comes near a year whose holidays no package knows yet."""
+    today = utc_now()
+    years = {today.year, (today + 90 * DAY).year}
+    unknown = sorted(year for year in years if library_year(year) is None)
+    return [CalendarYear(year=y, holidays=[], workdays=[], source="检验用", added_at=NOW) for y in unknown]
 
 
 def _person(login: str, name: str, grant: RoleGrant) -> Person:

@@ -8,8 +8,9 @@ import typer
 from sqlalchemy import Engine, make_url, select
 from sqlalchemy.orm import Session
 
+from api.delivering import sessions_of
 from api.settings import Settings
-from models.database import open_engine, sessions
+from models.database import open_engine
 from models.errors import NotFound, Unavailable
 from models.migrate import is_current
 from models.organisation import Person
@@ -21,7 +22,7 @@ NOT_SET_UP = "数据库尚未建立或版本不符，请先运行 zhida setup。
 def base_session(settings: Settings) -> Iterator[Session]:
     """A session on the base; the command commits. Raises Unavailable when the base is not set up."""
     require_base(settings)
-    with engine_of(settings) as engine, sessions(engine)() as session:
+    with engine_of(settings) as engine, sessions_of(engine, settings)() as session:
         yield session
 
 

@@ -13,11 +13,13 @@ from api.clock import utc_now
 from api.commands.console import base_session, say
 from api.files import OFFICE, FileFormat
 from api.settings import Settings
+from api.viewing import note_export
 from ingest.refusals import refusals_xlsx
 from ingest.rows import Defaults
 from ingest.spreadsheets import ReadFile, read_file
 from kb_admin.exporting import Wanted, entries_to_export
 from kb_admin.importing import ChangedRow, ImportPlan, apply_import, plan_import
+from kb_admin.permissions import Reach
 from models.errors import Invalid, ZhidaError
 from models.values import Publicity
 
@@ -54,7 +56,7 @@ def import_files(
         for place, path in enumerate(paths):
             try:
                 read = read_file(path, mapping=choices, header_rows=header_rows, defaults=defaults)
-                plan = plan_import(session, read.rows, read.problems, grants=OFFICE, faulty=read.faulty)
+                plan = plan_import(session, read.rows, read.problems, grants=OFFICE, faulty=read.faulty, now=utc_now())
                 _describe(read, plan)
                 if report is not None:
                     report.write_bytes(refusals_xlsx(read, plan.refused))
@@ -77,7 +79,11 @@ def export_file(
     chosen = file_format or _format_of(out)
     with base_session(Settings()) as session:
         unit_ids = [files.unit_id_of(session, name) for name in unit] if unit else None
-        entries = entries_to_export(session, grants=OFFICE, unit_ids=unit_ids, wanted=wanted)
+        entries = entries_to_export(
+            session, grants=OFFICE, allowed=Reach(everything=True), unit_ids=unit_ids, wanted=wanted
+        )
+        note_export(session, entries, None, utc_now(), written=chosen)
+        session.commit()
     out.write_bytes(files.written(entries, chosen))
     say(f"已导出 {len(entries)} 条到 {out}。")
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from api.clock import utc_now
 from api.commands.console import base_session, say
 from api.commands.users import FromInput, ask_password
 from api.passwords import hash_password
@@ -29,7 +30,7 @@ def organisation(
         if definition.people:
             say("新建立的人员使用同一个初始密码，请各自尽快修改。")
         first = hash_password(ask_password(from_input=password_stdin)) if definition.people else NOBODY
-        created = establish(session, definition, password_hash=first)
+        created = establish(session, definition, password_hash=first, now=utc_now())
         session.commit()
     say(f"新建区域 {created.regions} 个，单位 {created.units} 个，人员 {created.people} 人；其余已按文件更新。")
 

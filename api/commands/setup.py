@@ -13,6 +13,8 @@ from api.commands.console import engine_of, say
 from api.commands.users import ask_password
 from api.passwords import hash_password
 from api.settings import Settings
+from kb_admin.older_versions import put_on_routes
+from kb_admin.rules_in_force import ensure_adopted
 from models.database import sessions
 from models.knowledge import Entry
 from models.migrate import upgrade
@@ -29,6 +31,9 @@ def setup(
     with engine_of(settings) as engine:
         say("数据库已升级到当前版本。" if upgrade(engine) else "数据库已是当前版本。")
         with sessions(engine)() as session:
+            ensure_adopted(session, now=utc_now())
+            if placed := put_on_routes(session, now=utc_now()):
+                say(f"升级前等待审核、发布的 {placed} 个版本已归入现行规则的流程。")
             if demo:
                 _load_demonstration(session)
             elif not _has_administrator(session):

@@ -1,5 +1,6 @@
 """zhida user …: people and their roles."""
 
+import re
 import sys
 from typing import Annotated
 
@@ -18,6 +19,9 @@ from models.values import Role
 
 commands = typer.Typer(help="人员与岗位。", no_args_is_help=True)
 
+MAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
+LONGEST_MAIL = 254
+"""RFC 5321, 4.5.3.1.3, less the brackets."""
 ROLES = "，".join(f"{role.value}（{role.label}）" for role in Role)
 FromInput = Annotated[bool, typer.Option("--password-stdin", help="从标准输入读取密码，供脚本使用。")]
 
@@ -30,6 +34,7 @@ def add(
     role: Annotated[Role, typer.Option(help=f"岗位：{ROLES}。")],
     unit: Annotated[str, typer.Option(help="单位全称；采编员、审核员、分管领导必填。")] = "",
     region: Annotated[str, typer.Option(help="县（市、区）名称；县级热线办必填。")] = "",
+    mail: Annotated[str, typer.Option(help="邮件地址；设了邮件服务器时，通知也发到这里。")] = "",
     password_stdin: FromInput = False,
 ) -> None:
     """新增人员，密码在提示后输入。"""
@@ -38,9 +43,10 @@ def add(
             raise Invalid(f"登录名应为 1 至 {LONGEST_LOGIN} 个字符。")
         if session.scalar(select(Person.id).where(Person.login == login)) is not None:
             raise Conflict(f"登录名“{login}”已有人使用，请换一个。")
+        address = checked_mail(mail)
         grant = _grant(session, role, unit, region)
         password_hash = hash_password(ask_password(from_input=password_stdin))
-        session.add(Person(login=login, name=name, password_hash=password_hash, grants=[grant]))
+        session.add(Person(login=login, name=name, password_hash=password_hash, mail=address, grants=[grant]))
         session.commit()
     place = f"（{unit or region}）" if unit or region else ""
     say(f"已新增 {name}（{login}），岗位：{role.label}{place}。")
@@ -53,6 +59,18 @@ def password(login: Annotated[str, typer.Argument(help="登录名。")], passwor
         set_password(session, person_named(session, login), ask_password(from_input=password_stdin))
         session.commit()
     say(f"已重设 {login} 的密码。")
+
+
+@commands.command("mail")
+def change_mail(
+    login: Annotated[str, typer.Argument(help="登录名。")],
+    address: Annotated[str, typer.Argument(help="邮件地址；写成空的引号即不再发。")],
+) -> None:
+    """改邮件地址；设了邮件服务器时，通知也发到那里。"""
+    with base_session(Settings()) as session:
+        person_named(session, login).mail = checked_mail(address)
+        session.commit()
+    say(f"{login} 的邮件地址现为：{address.strip() or '（无）'}。")
 
 
 @commands.command("close")
@@ -73,6 +91,14 @@ def list_people() -> None:
             places = ((g, g.unit.name if g.unit else g.region.name if g.region else "") for g in person.grants)
             roles = "、".join(f"{g.role.label}（{place}）" if place else g.role.label for g, place in places)
             say(f"{person.login:<16} {person.name:<8} {roles}{'' if person.active else '  已停用'}")
+
+
+def checked_mail(address: str) -> str:
+    """A mail address as it is kept, or none. Raises Invalid for what is no address."""
+    mail = address.strip()
+    if mail and (len(mail) > LONGEST_MAIL or not MAIL.fullmatch(mail)):
+        raise Invalid(f"“{mail}”不是邮件地址。")
+    return mail
 
 
 def ask_password(*, from_input: bool = False) -> str:

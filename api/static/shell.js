@@ -1,4 +1,4 @@
-// What every page has: the theme switch, the folding rail, the way back, files dropped on a form, forms that ask first.
+// What every page has: the theme switch, the folding rail, the way back, the bell, files dropped on a form, forms that ask first.
 
 const root = document.documentElement;
 
@@ -23,6 +23,7 @@ document.addEventListener("click", (event) => {
   if (button.matches("[data-theme-toggle]")) switchTheme();
   if (button.matches(".rail-toggle")) foldRail(button);
   if (button.dataset.do === "back") history.back();
+  if (button.dataset.do === "print") print();
 });
 
 for (const select of document.querySelectorAll("[data-submit-on-change]")) {
@@ -44,4 +45,28 @@ for (const area of document.querySelectorAll(".drop")) {
     input.form.requestSubmit();
   });
   input.addEventListener("change", () => input.files.length && input.form.requestSubmit());
+}
+
+const BELL_MS = 30_000;
+const bell = document.querySelector("[data-bell]");
+const unread = () => Number(bell.querySelector("[data-unread]")?.dataset.unread ?? 0);
+
+async function lookForMessages() {
+  if (document.hidden) return;
+  const before = unread();
+  try {
+    const reply = await fetch("/notifications/bell", { headers: { "X-Piece": "1" }, redirect: "error" });
+    if (!reply.ok) return;
+    const held = bell.contains(document.activeElement);
+    bell.innerHTML = await reply.text();
+    if (held) bell.querySelector("a").focus({ preventScroll: true });
+  } catch {
+    return; // Away for a moment, or logged out: the next page says so.
+  }
+  if (unread() > before) document.querySelector("[data-bell-said]").textContent = `有 ${unread() - before} 条新消息`;
+}
+
+if (bell) {
+  setInterval(lookForMessages, BELL_MS);
+  document.addEventListener("visibilitychange", lookForMessages);
 }

@@ -16,7 +16,9 @@ from api.clock import utc_now
 from api.wiring import Services
 from ingest.searchable import documents_of
 from kb_admin import lifecycle
-from kb_admin.permissions import grants_of, viewer_of
+from kb_admin.permissions import grants_of
+from kb_admin.rules_in_force import city_rules
+from kb_admin.visibility import Onlooker, viewer_of
 from models.knowledge import Attachment, Version
 from models.organisation import Person, Region, RoleGrant, Unit
 from models.validity import in_force
@@ -283,7 +285,8 @@ def test_search_sees_what_pages_show_of_live_versions(seed: int, base: Session) 
     documents = list(documents_of(base, [version.entry_id for version in world.versions]))
     columns, live = Columns.of(documents), [base.get_one(Version, document.version_id) for document in documents]
     for who in world.people:
-        viewer = viewer_of(grants_of(who), base.scalars(select(Unit)))
+        rights = city_rules(base, now).rulebook.rights
+        viewer = viewer_of(Onlooker(grants_of(who)), base.scalars(select(Unit)), rights)
         for version, shown in zip(live, columns.visible(viewer, now), strict=True):
             unit_id, publicity = version.entry.unit_id, version.publicity
             allowed = viewer.may_see(entry_id=version.entry_id, unit_id=unit_id, publicity=publicity)

@@ -104,6 +104,7 @@ def test_health_is_good_while_the_index_follows(application: FastAPI, people: Ca
         "published_entries": 1,
         "follower_behind": 0,
         "follower_running": True,
+        "overdue_seconds": 0.0,
         "model": None,
     }
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine
@@ -11,12 +12,14 @@ from sqlalchemy.orm import Session
 from ingest.follower import Follower
 from ingest.searchable import plain_text
 from kb_admin import lifecycle
+from kb_admin.taking_effect import expire_due, take_effect_due
 from models.database import sessions
 from models.values import Viewer
 from retrieval.embedded import EmbeddedIndex
 from tests.cast import DAY, LOST_CARD, NOW, RESIDENCE_PERMIT, Cast, published
 
 ALL = Viewer(everything=True)
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -59,10 +62,32 @@ def test_the_live_version_answers_until_the_new_one_is_published(
     session.commit()
     follower.catch_up()
     assert first_version(index, LOST_CARD.question) == old.id
+    lifecycle.approve(session, new, actor=cast.reviewer, now=NOW)
     lifecycle.publish(session, new, actor=cast.office, now=NOW)
     session.commit()
     assert follower.catch_up() == 1
     assert first_version(index, LOST_CARD.question) == new.id
+
+
+def test_what_takes_effect_or_ends_by_itself_is_followed_too(
+    session: Session, cast: Cast, follower: Follower, index: EmbeddedIndex
+) -> None:
+    old = published(session, LOST_CARD)
+    content = replace(LOST_CARD, answer="改为免费补领。", valid_from=NOW - HOUR, valid_to=NOW + HOUR)
+    new = lifecycle.add_version(session, old.entry, content, actor=cast.editor, now=NOW - 2 * HOUR)
+    lifecycle.submit(session, new, actor=None, now=NOW - 2 * HOUR)
+    lifecycle.publish(session, new, actor=None, now=NOW - 2 * HOUR)
+    session.commit()
+    follower.catch_up()
+    assert first_version(index, LOST_CARD.question) == old.id
+    assert take_effect_due(session, NOW) == 1
+    session.commit()
+    assert follower.catch_up() == 1
+    assert first_version(index, LOST_CARD.question) == new.id
+    assert expire_due(session, NOW + HOUR) == 1
+    session.commit()
+    follower.catch_up()
+    assert first_version(index, LOST_CARD.question) is None
 
 
 def test_a_withdrawn_entry_is_gone(session: Session, cast: Cast, follower: Follower, index: EmbeddedIndex) -> None:

@@ -10,11 +10,14 @@ from sqlalchemy.orm import Session
 from kb_admin import lifecycle
 from kb_admin.importing import ImportPlan, apply_import, plan_import
 from kb_admin.permissions import grants_of
+from models.audit import AuditRecord
 from models.errors import Conflict, Forbidden, Invalid, Problem
-from models.knowledge import ChangeLog, Entry, Transition, Version
+from models.knowledge import ChangeLog, Entry, Version
+from models.notices import Notice
 from models.organisation import Person
-from models.values import CandidateRow, EntryContent, EntryField, VersionStatus
-from tests.cast import COUNTY, LOST_CARD, NOW, POLICE, RESIDENCE_PERMIT, Cast, published
+from models.values import CandidateRow, EntryContent, EntryField, NoticeKind, Origin, VersionStatus
+from tests.cast import COUNTY, DAY, LOST_CARD, NOW, POLICE, RESIDENCE_PERMIT, Cast, published
+from tests.kb_admin.crowd import follow
 
 OTHER = replace(LOST_CARD, question="社会保障卡怎样挂失", similar=("社保卡丢了先干啥",))
 
@@ -26,7 +29,7 @@ def rows(*contents: EntryContent, codes: tuple[str, ...] = ()) -> list[Candidate
 
 
 def plan(session: Session, person: Person, *contents: EntryContent, codes: tuple[str, ...] = ()) -> ImportPlan:
-    return plan_import(session, rows(*contents, codes=codes), (), grants=grants_of(person))
+    return plan_import(session, rows(*contents, codes=codes), (), grants=grants_of(person), now=NOW)
 
 
 def numbers(planned: ImportPlan) -> tuple[int, int, int, int]:
@@ -55,16 +58,14 @@ def test_new_rows_of_the_office_can_go_live_at_once(session: Session, cast: Cast
     )
 
 
-def test_imported_versions_have_the_history_that_single_ones_have(session: Session, cast: Cast) -> None:
-    single = published(session, RESIDENCE_PERMIT)
+def test_the_history_of_an_imported_version_says_that_it_was_imported(session: Session, cast: Cast) -> None:
     carry_out(session, plan(session, cast.office, LOST_CARD), cast.office, publish=True)
     imported = session.scalars(select(Version).order_by(Version.id)).all()[-1]
 
-    def history(version: Version) -> list[tuple[str | None, str]]:
-        query = select(Transition).where(Transition.version_id == version.id).order_by(Transition.id)
-        return [(move.from_status, move.to_status) for move in session.scalars(query)]
-
-    assert history(imported) == history(single)
+    assert [(m.from_status, m.to_status, m.step, m.actor) for m in imported.transitions] == [
+        (None, VersionStatus.DRAFT, "导入", cast.office),
+        (VersionStatus.DRAFT, VersionStatus.PUBLISHED, "批量导入", cast.office),
+    ]
     assert imported.published_at == NOW
 
 
@@ -228,7 +229,7 @@ def test_all_or_nothing_imports_nothing_when_one_row_is_bad(session: Session, ca
 def test_problems_of_reading_stand_among_the_refused_in_order_of_the_file(session: Session, cast: Cast) -> None:
     found = [Problem("表", 3, "答案", "公式"), Problem("表", 3, "标准问", "公式")]
     given = [rows(replace(LOST_CARD, answer=""))[0], CandidateRow("表", 4, replace(OTHER, unit=""))]
-    planned = plan_import(session, given, found, grants=grants_of(cast.office))
+    planned = plan_import(session, given, found, grants=grants_of(cast.office), now=NOW)
     assert [problem.row for problem in planned.refused] == [2, 3, 3, 4]
     assert (planned.refused_rows, planned.row_count) == (3, 3)
 
@@ -261,7 +262,7 @@ def test_a_row_that_resembles_a_renamed_entry_is_refused_not_lost(session: Sessi
     renamed = CandidateRow("表", 3 if turned else 2, replace(LOST_CARD, question="补卡怎么办"), "A-1")
     old = CandidateRow("表", 2 if turned else 3, LOST_CARD)
     given = [old, renamed] if turned else [renamed, old]
-    planned = plan_import(session, given, (), grants=grants_of(cast.office))
+    planned = plan_import(session, given, (), grants=grants_of(cast.office), now=NOW)
     assert [changed.code for changed in planned.changed] == ["A-1"]
     assert numbers(planned) == (0, 1, 0, 1)
     assert (planned.refused[0].row, "修改的是同一条目（编号 A-1）" in planned.refused[0].reason) == (old.row, True)
@@ -350,3 +351,69 @@ def test_plan_alone_writes_nothing(session: Session, cast: Cast) -> None:
     plan(session, cast.office, LOST_CARD, replace(LOST_CARD, region=COUNTY, question="另一问"))
     assert not session.new
     assert session.scalar(select(func.count(Entry.id))) == 0
+
+
+class TestWhatAUnitHandsIn:
+    """An editor's rows meet the demands of a submission, and take the route of one."""
+
+    def test_each_row_waits_on_its_route_under_the_rules_of_today(self, session: Session, cast: Cast) -> None:
+        carry_out(session, plan(session, cast.editor, LOST_CARD), cast.editor)
+        version = session.scalars(select(Version)).one()
+        assert (version.status, version.route, version.submitted_at) == (VersionStatus.SUBMITTED, "unit", NOW)
+        lifecycle.approve(session, version, actor=cast.reviewer, now=NOW)
+        lifecycle.publish(session, version, actor=cast.office, now=NOW)
+        assert version.status is VersionStatus.PUBLISHED
+
+    def test_a_category_that_is_not_set_up_is_refused_at_its_row(self, session: Session, cast: Cast) -> None:
+        wished = replace(LOST_CARD, category="社会保险/新业务")
+        planned = plan(session, cast.editor, wished, OTHER)
+        assert [(p.row, p.column) for p in planned.refused] == [(2, "类目")]
+        assert not plan(session, cast.office, wished).refused
+
+    def test_what_the_rulebook_demands_is_asked_of_each_row(self, session: Session, cast: Cast) -> None:
+        outage = replace(LOST_CARD, info_type="公共服务紧急临时信息")
+        planned = plan(session, cast.editor, outage)
+        assert {(p.column, "必须" in p.reason) for p in planned.refused} == {("下架时间", True)}
+
+    def test_emergency_rows_are_live_at_once_and_checked_afterwards(self, session: Session, cast: Cast) -> None:
+        outage = replace(LOST_CARD, info_type="公共服务紧急临时信息", valid_to=NOW + DAY)
+        carry_out(session, plan(session, cast.editor, outage), cast.editor)
+        version = session.scalars(select(Version)).one()
+        assert (version.status, version.emergency) == (VersionStatus.PUBLISHED, True)
+        assert session.scalars(select(Notice.kind)).all() == [NoticeKind.AFTER_CHECK]
+        assert session.scalars(select(ChangeLog.entry_id)).all() == [version.entry_id]
+
+    def test_a_second_time_basic_information_goes_live_directly(self, session: Session, cast: Cast) -> None:
+        """清远 art. 2."""
+        follow(session, cast, "qingyuan")
+        basic = replace(LOST_CARD, info_type="基本信息", category="")
+        carry_out(session, plan(session, cast.editor, basic), cast.editor)
+        first = session.scalars(select(Version)).one()
+        assert first.status is VersionStatus.SUBMITTED
+        lifecycle.approve(session, first, actor=cast.office, now=NOW)
+        carry_out(session, plan(session, cast.editor, replace(basic, answer="新地址")), cast.editor)
+        live = lifecycle.live_version(session, first.entry_id)
+        assert live and (live.answer, live.route) == ("新地址", "basic_later")
+        assert first.status is VersionStatus.SUPERSEDED
+
+    def test_what_another_system_keeps_only_the_office_changes(self, session: Session, cast: Cast) -> None:
+        """清远 art. 3: 审批信息."""
+        follow(session, cast, "qingyuan")
+        permit = replace(LOST_CARD, info_type="审批信息")
+        carry_out(session, plan(session, cast.office, permit), cast.office, publish=True)
+        entry = session.scalars(select(Entry)).one()
+        assert entry.origin is Origin.SYNC
+        changed = replace(permit, answer="另一说法")
+        refused = plan(session, cast.editor, changed).refused
+        assert ["先在原系统中修改" in problem.reason for problem in refused] == [True]
+        new = plan(session, cast.editor, replace(permit, question="新的审批")).refused
+        assert [problem.column for problem in new] == ["信息类型"]
+        carry_out(session, plan(session, cast.office, changed), cast.office, publish=True)
+        live = lifecycle.live_version(session, entry.id)
+        assert live and live.answer == "另一说法"
+
+    def test_one_record_tells_of_the_whole_import(self, session: Session, cast: Cast) -> None:
+        carry_out(session, plan(session, cast.office, LOST_CARD, OTHER), cast.office, publish=True)
+        session.commit()
+        acts = session.scalars(select(AuditRecord).where(AuditRecord.act == "import")).all()
+        assert [(record.actor_id, record.details["new"]) for record in acts] == [(cast.office.id, 2)]

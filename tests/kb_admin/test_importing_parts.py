@@ -26,7 +26,7 @@ def few(answer: str = "新答案。", *, code: str = "", given: frozenset[F] = F
 
 
 def plan(session: Session, person: Person, *rows: CandidateRow) -> ImportPlan:
-    return plan_import(session, rows, (), grants=grants_of(person))
+    return plan_import(session, rows, (), grants=grants_of(person), now=NOW)
 
 
 @pytest.mark.parametrize("code", ["", "A-1"])
@@ -129,7 +129,7 @@ def test_a_stranger_learns_nothing_of_another_units_entry(session: Session, cast
 def test_the_forbidden_unit_is_told_with_the_unreadable_cell(session: Session, cast: Cast) -> None:
     row = CandidateRow("表", 2, replace(LOST_CARD, answer=""))
     found = [Problem("表", 2, "生效时间", "“昨天”不是日期。")]
-    planned = plan_import(session, (), found, faulty=(row,), grants=grants_of(cast.stranger))
+    planned = plan_import(session, (), found, faulty=(row,), grants=grants_of(cast.stranger), now=NOW)
     assert [problem.column for problem in planned.refused] == ["生效时间", "答案", "责任单位"]
     assert planned.refused_rows == 1
 
@@ -137,7 +137,7 @@ def test_the_forbidden_unit_is_told_with_the_unreadable_cell(session: Session, c
 def test_one_column_is_blamed_once(session: Session, cast: Cast) -> None:
     row = CandidateRow("表", 2, replace(LOST_CARD, answer=""))
     found = [Problem("表", 2, "答案", "单元格是公式。")]
-    assert len(plan_import(session, (), found, faulty=(row,), grants=grants_of(cast.office)).refused) == 1
+    assert len(plan_import(session, (), found, faulty=(row,), grants=grants_of(cast.office), now=NOW).refused) == 1
 
 
 def test_changes_say_old_and_new_shortened_around_the_difference() -> None:
