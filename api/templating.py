@@ -20,6 +20,7 @@ from api.security import Caller, NotLoggedIn, page_caller
 from api.wiring import Services, get_services
 from kb_admin import notifications
 from kb_admin.permissions import UNIT_ROLES, Action, Grant, may
+from kb_admin.rules_in_force import unpublished_year
 from kb_admin.todo import count_todo
 from models.organisation import Person, RoleGrant
 from models.values import Role
@@ -56,6 +57,8 @@ class Shell:
     """Administrator or office, who can have one installed: told in full; agents get a small mark."""
     demonstration: bool
     """The base holds the demonstration entries: nothing on the page is a real city's answer."""
+    unpublished_year: Callable[[], int | None]
+    """The year whose holidays limits will soon need and nobody has added; asked only for who can."""
     unread: Callable[[], int]
     """How many messages the caller has not read; asked only where it is shown."""
     waiting: Callable[[], int]
@@ -149,6 +152,7 @@ def shell_of(request: Request, services: Services, caller: Caller) -> Shell:
         words_only=services.encoder is None,
         cares_for_model=bool(roles & CARE_FOR_MODEL),
         demonstration=services.demonstration,
+        unpublished_year=lambda: _unpublished_year(services),
         unread=lambda: _unread(services, caller),
         waiting=lambda: _waiting(services, caller),
         hears_emergencies=hears_emergencies(caller),
@@ -210,6 +214,11 @@ def _administrators(request: Request) -> str:
     )
     with get_services(request).open_session() as session:
         return "、".join(session.scalars(administrators))
+
+
+def _unpublished_year(services: Services) -> int | None:
+    with services.open_session() as session:
+        return unpublished_year(session, utc_now())
 
 
 def _unread(services: Services, caller: Caller) -> int:

@@ -20,7 +20,7 @@ from kb_admin.permissions import Action, grants_of, require
 from kb_admin.published_years import PublishedYear
 from kb_admin.rulebook import Rulebook
 from kb_admin.rulebook_files import DEFAULT, read, whole_text
-from kb_admin.worktime import Calendar, OfficeHours
+from kb_admin.worktime import Calendar, LimitUnit, OfficeHours, missing_calendar
 from models.errors import Conflict, Invalid, NotFound, Unavailable
 from models.organisation import Person, Region, Unit
 from models.rules import Adoption, RulebookText
@@ -68,6 +68,20 @@ def city_rules(session: Session, at: datetime) -> InForce:
     if city_id is None:
         raise Unavailable("库中还没有城市。请系统管理员先用 zhida organisation 建立区域和单位。")
     return rules_of(session, city_id, at)
+
+
+def unpublished_year(session: Session, now: datetime) -> int | None:
+    """The year that the city's clocks will soon reach into and whose holidays nobody has added; None when all is well.
+
+    Also None where no rulebook holds yet: then no clock runs.
+    """
+    try:
+        rules = city_rules(session, now)
+    except Unavailable:
+        return None
+    limits = [clock.limit for clock in rules.rulebook.clocks.values() if clock.limit.unit is LimitUnit.WORKING_DAYS]
+    longest = max(limits, key=lambda limit: limit.count, default=None)
+    return missing_calendar(now, rules.calendar, longest=longest)
 
 
 def adoptions_of(session: Session, region_id: int) -> list[Adoption]:

@@ -19,6 +19,7 @@ from kb_admin.rules_in_force import (
     rules_by_id,
     rules_of,
     rules_of_unit,
+    unpublished_year,
 )
 from kb_admin.worktime import CalendarNotPublished, Limit, due_at
 from models.audit import AuditRecord
@@ -150,3 +151,15 @@ def test_a_year_that_is_added_counts_at_once(session: Session, cast: Cast) -> No
     assert not add_year(session, changed, actor=cast.administrator, now=NOW)
     assert due_at(start, limit, city_rules(session, NOW).calendar) == datetime(2150, 1, 5, 9, 30, tzinfo=UTC)
     assert added_years(session)[2150] == replace(changed, source="更正通知")
+
+
+def test_a_year_nobody_has_added_is_told_a_month_before_a_clock_can_reach_it(session: Session, cast: Cast) -> None:
+    """The longest limit is 5 working days: from Thursday, 24 December 2150 it reaches into 2151."""
+    for year in (2150, 2149):
+        add_year(
+            session, PublishedYear.of_dates(year, [f"{year}-01-01"], [], "通知"), actor=cast.administrator, now=NOW
+        )
+    assert unpublished_year(session, datetime(2150, 11, 1, tzinfo=UTC)) is None
+    assert unpublished_year(session, datetime(2150, 11, 28, tzinfo=UTC)) == 2151
+    add_year(session, PublishedYear.of_dates(2151, ["2151-01-01"], [], "通知"), actor=cast.administrator, now=NOW)
+    assert unpublished_year(session, datetime(2150, 11, 28, tzinfo=UTC)) is None
