@@ -112,7 +112,7 @@ DOCUMENTS = (
 )
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 MAKE = re.compile(r"(?<![\w./-])make((?: +[A-Z]+=\S+)*)((?: +[a-z][a-z-]*)*)")
-ZHIDA = re.compile(r"(?<![\w/-])(?<!-[du] )(?:\.venv/bin/)?zhida((?: +[a-z]+)+)")
+ZHIDA = re.compile(r"(?<![\w/-])(?<!-[du] )(?:\.venv/bin/)?zhida((?: +[a-z][a-z-]*)+)")
 ADDRESS = re.compile(r"https?://(?:127\.0\.0\.1:\d+|zhida\.example[a-z.]*)(/[\w./-]+)|`(/[\w./{}-]+)`")
 OF_THE_MACHINE = ("/backup", "/etc", "/opt", "/srv", "/tmp", "/usr", "/var")
 
