@@ -11,7 +11,7 @@ from kb_admin.permissions import Grant, acts_as, grants_of
 from kb_admin.rulebook import Party
 from kb_admin.wording import readable
 from models.errors import Conflict, Forbidden, Invalid
-from models.notices import CallTask, Clock, Notice
+from models.notices import CallTask, Clock
 from models.organisation import Person
 
 LONGEST_ANSWER = 2000
@@ -34,12 +34,6 @@ def open_calls(session: Session, grants: Iterable[Grant], now: datetime) -> Sequ
         .order_by(CallTask.created_at, CallTask.id)
     )
     return [task for task in session.scalars(waiting) if acts_as(held, Party.OWN_OFFICE, task.clock.notice.unit)]
-
-
-def calls_of(session: Session, notice: Notice) -> Sequence[CallTask]:
-    """All calls about a notice, made or not."""
-    about = select(CallTask).join(CallTask.clock).where(Clock.notice_id == notice.id)
-    return session.scalars(about.order_by(CallTask.created_at, CallTask.id)).all()
 
 
 def record_call(session: Session, task: CallTask, answer: str, *, actor: Person, now: datetime) -> None:

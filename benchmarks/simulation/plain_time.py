@@ -73,11 +73,6 @@ class PlainCalendar:
                     amount -= closes - begins
             day += DAY
 
-    def is_open(self, moment: datetime) -> bool:
-        """Whether people are at work."""
-        local = moment.astimezone(CHINA)
-        return any(opens <= local < closes for opens, closes in self._spans(local.date()))
-
     def closes(self, day: date) -> datetime:
         """The end of a working day."""
         return _ends(day, self.hours.spans[-1][1])
