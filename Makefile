@@ -39,7 +39,7 @@ install: $(STAMPS)/runtime ## 正式安装或升级：安装程序和语义模�
 	@echo "已安装。接着运行 $(BIN)/zhida setup 建立或升级数据库，按提示建立系统管理员。"
 
 test: $(STAMPS)/test model browser ## 运行全部测试
-	@$(BIN)/pytest -n 2
+	@$(BIN)/pytest -n 2 --dist worksteal
 
 lint: $(STAMPS)/test ## 检查代码格式与类型
 	@$(BIN)/ruff check .

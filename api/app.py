@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.staticfiles import StaticFiles
 
-from api import VERSION, errors, pages, v1
+from api import VERSION, errors, pages, pages_rating, v1
 from api.limits import BodyLimit, FormEncoding, SecurityHeaders
 from api.templating import STATIC_FOLDER
 from api.wiring import Services
@@ -40,6 +40,7 @@ def create_app(services: Services) -> FastAPI:
         generate_unique_id_function=_operation_name,
     )
     app.state.services = services
+    app.state.citizens = pages_rating.visits()
     app.include_router(v1.router)
     app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")

@@ -10,12 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.matching import plainly_asked
-from api.security import Caller
+from api.security import Caller, person_of
 from api.viewing import note_answer
 from api.wiring import Services
-from kb_admin.permissions import Action, require
+from kb_admin import incoming
+from kb_admin.permissions import Action, may, require
 from kb_admin.wording import readable
 from models.errors import Invalid
+from models.incoming import IncomingCall
 from models.knowledge import Version
 from models.usage import Question, ShownAnswer
 from models.values import Outcome, VersionStatus
@@ -76,17 +78,22 @@ def ask(
     *,
     k: int | None = None,
     literal: bool = False,
+    reload: bool = False,
 ) -> Asked:
     """What ``find`` finds, written down with the question; internal entries that are shown go into the audit log.
 
-    Asked again at once, and answered alike, it stays the one question.
+    Who takes calls asks it in a call: in the one on the line, else one begins. Asked again at once in the same call,
+    and answered alike, it stays the one question. ``reload``: the page may only be looked at once more, so a call
+    that is over already does not make it another question either.
     """
     started = time.perf_counter()
     found = find(services, session, text, caller, now, k=k, literal=literal)
     result, answers = found.result, found.answers
     question = _checked(text, services.settings.question_characters)
+    agent = person_of(session, caller) if may(caller.grants, Action.TAKE_CALLS) else None
+    call = incoming.current(session, agent, now) if agent else None
     last = _last_question(session, caller.person_id, now)
-    if last is not None and _same(last, question, result):
+    if last is not None and _same(last, question, result) and _in_this_call(last, call, reload=reload):
         note_answer(session, found, last.id, caller, now)
         return Asked(result, answers, last.id)
     record = Question(
@@ -102,6 +109,8 @@ def ask(
     )
     session.add(record)
     session.flush()
+    if agent:
+        incoming.attach(session, record, agent, now)
     note_answer(session, found, record.id, caller, now)
     return Asked(result, answers, record.id)
 
@@ -142,6 +151,13 @@ def _same(last: Question, text: str, result: Result) -> bool:
     """Whether the same words got the same versions in the same order, and the same advice."""
     shown = [answer.version_id for answer in last.shown]
     return last.text == text and last.outcome == result.outcome and shown == [hit.version_id for hit in result.hits]
+
+
+def _in_this_call(last: Question, call: IncomingCall | None, *, reload: bool) -> bool:
+    """Two callers with the same words ask two questions."""
+    if call is None and reload:
+        return True
+    return last.call_id == (call.id if call else None)
 
 
 def suggest(services: Services, typed: str, caller: Caller, now: datetime) -> tuple[Suggestion, ...]:

@@ -102,6 +102,8 @@ class Card(Content):
     """What it is of the kinds that tell the candidates apart; empty when it says nothing of it."""
     opening: str
     """The first words of the answer, for the list of candidates."""
+    caution: str
+    """That people found it wrong and it is being looked at; empty when not."""
     judged: Verdict | None
     """What this person said of it before, for the same words."""
     question_id: int | None
@@ -167,10 +169,12 @@ def view_of(
     literal: bool,
     tokeniser: Tokeniser,
     before: SaidBefore,
+    cautions: Mapping[int, str],
     grants: frozenset[Grant],
     now: datetime,
 ) -> AskedView:
-    """Lay out the answers. ``opened``: the rank that was asked for, None to let the outcome decide."""
+    """Lay out the answers. ``opened``: the rank that was asked for, None to let the outcome decide; ``cautions``: see
+    ``api.cautions``, by entry."""
     outcome = found.result.outcome
     searched = found.result.searched or question
     words = question_words(tokeniser, searched)
@@ -184,6 +188,7 @@ def view_of(
             question=searched,
             beside=compare(words, searched, shown.version.content(), tokeniser),
             question_id=question_id,
+            caution=cautions.get(shown.version.entry_id, ""),
             judged=before.verdicts.get(shown.version.id),
             now=now,
         )
@@ -294,6 +299,7 @@ def _card(
     question: str,
     beside: Words,
     question_id: int | None,
+    caution: str,
     judged: Verdict | None,
     now: datetime,
 ) -> Card:
@@ -316,6 +322,7 @@ def _card(
         untold=shown.untold,
         facet=result.facet.values.get(hit.entry_id, "") if result.facet else "",
         opening=opening if len(opening) <= OPENING_LENGTH else opening[:OPENING_LENGTH] + "…",
+        caution=caution,
         judged=judged,
         question_id=judged.question_id if judged else question_id,
     )

@@ -12,14 +12,19 @@ from api.commands import (
     bench,
     calendar,
     clock,
+    definitions,
     entry_files,
+    gaps,
     model_files,
     organisation,
     public,
+    ranker,
+    report,
     rulebook,
     serving,
     setup,
     simulate,
+    test,
     tokens,
     users,
     worker,
@@ -51,7 +56,13 @@ app.add_typer(clock.commands, name="clock")
 app.add_typer(calendar.commands, name="calendar")
 app.add_typer(rulebook.commands, name="rulebook")
 app.add_typer(audit.commands, name="audit")
+app.add_typer(definitions.commands, name="definitions")
 app.add_typer(public.commands, name="public")
+app.add_typer(gaps.commands, name="gaps")
+app.add_typer(test.commands, name="test")
+app.add_typer(ranker.commands, name="ranker")
+app.command()(ranker.learn)
+app.command()(report.report)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
     bench.bench
 )

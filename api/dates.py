@@ -34,6 +34,11 @@ def clock_time(at: datetime) -> str:
     return at.astimezone(CHINA).strftime("%H:%M")
 
 
+def second_time(at: datetime) -> str:
+    """16:30:05, for what happened in a call."""
+    return at.astimezone(CHINA).strftime("%H:%M:%S")
+
+
 def day(at: datetime | None) -> str:
     """2026-11-21; a dash for none."""
     return at.astimezone(CHINA).strftime("%Y-%m-%d") if at else "—"

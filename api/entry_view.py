@@ -7,11 +7,13 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from api import moves
+from api import correctness_list, moves
 from api.cards import Content, attachments_of, content_of
 from api.notice_list import NoticeLine, lines_of, seen_sql
 from api.reading import ReadEntry
 from api.security import Caller
+from kb_admin.correction_words import rate_words
+from kb_admin.correctness import Count, counts_of
 from kb_admin.courses import is_party, origins_of, writers
 from kb_admin.notifications import UNIT_PEOPLE
 from kb_admin.routes import Move
@@ -105,6 +107,24 @@ def withdrawals_of(session: Session, read: ReadEntry) -> Sequence[Application]:
         .options(joinedload(Application.asked_by), joinedload(Application.decided_by))
     )
     return session.scalars(newest).all()
+
+
+@dataclass(frozen=True)
+class EntryCorrectness:
+    """正确率 of the live version, as the page says it."""
+
+    rate: str
+    interval: str
+    count: Count
+
+
+def correctness_of_live(session: Session, read: ReadEntry, caller: Caller, now: datetime) -> EntryCorrectness | None:
+    """For who reads the verdicts on the unit's entries; None for others, and where nothing answers."""
+    if read.live is None or not correctness_list.reach(session, caller, now).holds(read.entry.unit_id):
+        return None
+    count = counts_of(session, [read.live.id], now)[read.live.id]
+    rate, interval = rate_words(count), correctness_list.interval_words(count)
+    return EntryCorrectness(rate, interval, count)
 
 
 def notices_of(session: Session, entry: Entry, caller: Caller, now: datetime) -> list[NoticeLine]:

@@ -1,4 +1,9 @@
-"""What every response carries and how much a request may bring: plain ASGI, around the whole application."""
+"""What every response carries and how much a request may bring: plain ASGI, around the whole application; and how
+often one address may come to pages that anybody may open."""
+
+import threading
+from collections import defaultdict, deque
+from datetime import datetime, timedelta
 
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
@@ -25,7 +30,7 @@ SECURITY_HEADERS = {
 }
 NOT_KEPT = {"Cache-Control": "no-store"}
 """For everything but static files: what it says depends on who asks."""
-UPLOADS = frozenset({"/import", "/thesaurus/import", "/api/v1/import"})
+UPLOADS = frozenset({"/import", "/thesaurus/import", "/tests/import", "/api/v1/import"})
 """Where files are taken."""
 MULTIPART = b"multipart/form-data"
 FORMS = frozenset({MULTIPART, b"application/x-www-form-urlencoded"})
@@ -109,3 +114,37 @@ def _is_readable(content_type: str | None, path: str) -> bool:
         return True
     charset = options.get(b"charset", b"utf-8").lower()
     return charset in UTF_8 and (kind != MULTIPART or path in UPLOADS)
+
+
+class PerAddress:
+    """Lets each address come ``most`` times ``within`` a time; kept in this process alone.
+
+    Many telephones share one address of their network, so it stops who tries out links, not who follows one.
+    """
+
+    LONGEST = 10_000
+    """Addresses that are remembered; past that, those that have come no more are forgotten."""
+
+    def __init__(self, most: int, within: timedelta) -> None:
+        self._most = most
+        self._within = within
+        self._came: defaultdict[str, deque[datetime]] = defaultdict(deque)
+        self._lock = threading.Lock()
+
+    def let_in(self, address: str, now: datetime) -> bool:
+        """Whether the address may come once more; it counts as one visit if it may."""
+        with self._lock:
+            if len(self._came) > self.LONGEST:
+                self._forget(now)
+            visits = self._came[address]
+            while visits and visits[0] <= now - self._within:
+                visits.popleft()
+            if len(visits) >= self._most:
+                return False
+            visits.append(now)
+            return True
+
+    def _forget(self, now: datetime) -> None:
+        gone = [address for address, visits in self._came.items() if not visits or visits[-1] <= now - self._within]
+        for address in gone:
+            del self._came[address]

@@ -1,5 +1,6 @@
 """The agent's page: ask, read, judge, record what is missing; as pages, and as pieces for the script."""
 
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -7,8 +8,10 @@ from fastapi import APIRouter, Depends, Form, Header, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
-from api.asking import Asked, ask, find, suggest
+from api.asking import Asked, Found, ask, find, suggest
+from api.call_bar import call_bar
 from api.cards import AskedView, attachments_of, view_of
+from api.cautions import cautions_of
 from api.clock import utc_now
 from api.origins import Sender, sender_of
 from api.rendering import mark
@@ -18,9 +21,11 @@ from api.security import Caller, check_csrf, page_caller, person_of
 from api.templating import page
 from api.viewing import note_answer
 from api.wiring import Services, UsingServices, UsingSession
-from kb_admin import feedback
+from kb_admin import feedback, incoming
 from kb_admin.permissions import Action, may
-from models.values import FaultReason, Judgement, Role
+from kb_admin.rules_in_force import city_rules
+from models.usage import Question
+from models.values import FaultReason, Judgement, Outcome, Role, UseKind
 
 router = APIRouter(include_in_schema=False)
 PageCaller = Annotated[Caller, Depends(page_caller)]
@@ -42,11 +47,19 @@ def agent_page(
     literal: bool = False,
 ) -> HTMLResponse:
     """The search page, with the answer to the question in its address: reload and no script work."""
-    asked = _answer(request, services, session, caller, q, opened=opened, literal=literal) if q.strip() else None
+    asked = (
+        _answer(request, services, session, caller, q, opened=opened, literal=literal, reload=True)
+        if q.strip()
+        else None
+    )
+    bar = call_bar(session, caller, utc_now())
+    session.commit()
     context = {
         "question": q.strip(),
         "asked": asked,
         "reasons": list(FaultReason),
+        "on_line": bar,
+        "may_invite": _may_invite(session, caller, asked),
         "empty_base": len(services.index) == 0,
         "may_import": may(caller.grants, Action.IMPORT),
         "manages": any(grant.role is Role.ADMINISTRATOR for grant in caller.grants),
@@ -67,7 +80,16 @@ def answer_piece(
 ) -> HTMLResponse:
     """Only the answer."""
     asked = _answer(request, services, session, caller, q, opened=opened, literal=literal)
-    return page(request, "answer.html", caller, {"question": q.strip(), "asked": asked, "reasons": list(FaultReason)})
+    bar = call_bar(session, caller, utc_now())
+    session.commit()
+    context = {
+        "question": q.strip(),
+        "asked": asked,
+        "reasons": list(FaultReason),
+        "on_line": bar,
+        "may_invite": _may_invite(session, caller, asked),
+    }
+    return page(request, "answer.html", caller, context)
 
 
 @router.get("/suggest")
@@ -163,12 +185,16 @@ def _answer(
     *,
     opened: int | None,
     literal: bool,
+    reload: bool = False,
 ) -> AskedView:
     """The answers. A link on another site asks nothing in the person's name: then nothing is written down."""
     now = utc_now()
-    ours = sender_of(request.headers) is Sender.OURS
-    found = (ask if ours else find)(services, session, question, caller, now, literal=literal)
-    if not isinstance(found, Asked):
+    found: Found
+    if sender_of(request.headers) is Sender.OURS:
+        found = ask(services, session, question, caller, now, literal=literal, reload=reload)
+        _note_opened(session, found, opened, caller, now)
+    else:
+        found = find(services, session, question, caller, now, literal=literal)
         note_answer(session, found, None, caller, now)
     attachments = attachments_of(session, [shown.version.id for shown in found.answers])
     before = said_before(session, found.question_id, now=now) if isinstance(found, Asked) else SaidBefore()
@@ -180,11 +206,36 @@ def _answer(
         literal=literal,
         tokeniser=services.tokeniser,
         before=before,
+        cautions=cautions_of(session, [shown.version.entry_id for shown in found.answers], now),
         grants=caller.grants,
         now=now,
     )
     session.commit()
     return view
+
+
+def _note_opened(session: Session, asked: Asked, opened: int | None, caller: Caller, now: datetime) -> None:
+    """Another card than the one that opens by itself was asked for in the address: without a script, by a click."""
+    if opened is None or not 1 <= opened <= len(asked.answers) or not may(caller.grants, Action.TAKE_CALLS):
+        return
+    if opened == 1 and asked.result.outcome is Outcome.DIRECT:
+        return
+    incoming.use(
+        session,
+        question_id=asked.question_id,
+        version_id=asked.answers[opened - 1].version.id,
+        kind=UseKind.OPENED,
+        actor=person_of(session, caller),
+        now=now,
+    )
+
+
+def _may_invite(session: Session, caller: Caller, asked: AskedView | None) -> bool:
+    """Whether the caller on the line can be sent a link."""
+    if asked is None or asked.question_id is None or not may(caller.grants, Action.SEND_RATING_LINKS):
+        return False
+    in_call = session.get_one(Question, asked.question_id).call_id is not None
+    return in_call and city_rules(session, utc_now()).rulebook.ratings.link_days > 0
 
 
 def _back_to_question(question: str) -> RedirectResponse:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator
 from sqlalchemy.orm import Session
 
 from api import bulk, dates, entry_list, entry_view, moves
+from api.cautions import cautions_of
 from api.clock import utc_now
 from api.comparing import compare_contents, unchanged_parts
 from api.entry_list import Due, Wanted
@@ -111,6 +112,8 @@ def entry_page(
         "versions": versions if read.versions is not None else (),
         "scheduled": next((v for v in versions if v.takes_effect_at is not None), None),
         "notices": entry_view.notices_of(session, read.entry, caller, now) if read.versions is not None else [],
+        "caution": cautions_of(session, [read.entry.id], now).get(read.entry.id, "") if read.live else "",
+        "correctness": entry_view.correctness_of_live(session, read, caller, now),
         "withdrawals": asked,
         "may_ask_withdrawal": entry_view.may_ask_withdrawal(read, asked, caller),
         "may_write": entry_view.may_write(session, read, caller, now),

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
+from api import correctness_list
 from api.clock import utc_now
 from api.due_times import shown_clock
 from api.errors import status_of
@@ -22,7 +23,7 @@ from api.security import Caller, check_csrf, person_of
 from api.templating import page
 from api.viewing import note_version
 from api.wiring import UsingSession
-from kb_admin import extensions, notices
+from kb_admin import defences, extensions, notices
 from kb_admin.calendars import CalendarNotPublished
 from kb_admin.entry_notices import AT_GATE
 from kb_admin.lifecycle import live_version
@@ -30,6 +31,7 @@ from kb_admin.permissions import UNIT_PARTIES, Action, acts_as, require
 from kb_admin.rulebook import Party
 from kb_admin.rules_in_force import InForce, rules_by_id
 from models.errors import Conflict, Invalid, NotFound
+from models.improvement import Defence
 from models.knowledge import Entry, Version
 from models.notices import Clock, ClockEvent, Notice
 from models.organisation import Person
@@ -47,6 +49,12 @@ EVENTS: Mapping[ClockEventKind, str] = {
     ClockEventKind.EXTENDED: "时限延长",
 }
 """What befell a clock, where the notice itself does not tell it."""
+DEFENCES: Mapping[ApplicationStatus, str] = {
+    ApplicationStatus.GRANTED: "申辩已采纳",
+    ApplicationStatus.REFUSED: "申辩未采纳",
+    ApplicationStatus.CANCELLED: "申辩已撤回",
+    ApplicationStatus.CONSENTED: "申辩待核实",
+}
 NoticeId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 
 
@@ -157,6 +165,8 @@ def _acts(notice: Notice, caller: Caller) -> Iterator[Act]:
         yield Act("complete", "办结", main=True)
     if office and notice.status is S.COMPLETED:
         yield Act("see", "标为已查看", main=True)
+    if asks and under_way and notice.kind is NoticeKind.CORRECTION:
+        yield Act("defend", "提交申辩")
     if asks and under_way and not _wish_waits(notice):
         yield Act("extend", "提交延期申请")
     if office and notice.status in notices.UNFINISHED and not _follows_an_entry(notice):
@@ -175,7 +185,16 @@ def _shown(
     now = utc_now()
     rules = rules_by_id(session, notice.rulebook_id)
     words = extension_words(session, notice, rules, now)
-    acts = tuple(a for a in acts_for(notice, caller) if a.name != "extend" or _may_be_extended(notice, rules))
+    told = defences.of_notice(session, notice)
+    waits = next((defence for defence in told if defence.status is ApplicationStatus.CONSENTED), None)
+    awaits_version = notices.awaits_new_version(session, notice)
+    acts = tuple(
+        act
+        for act in acts_for(notice, caller)
+        if not (act.name == "extend" and not _may_be_extended(notice, rules))
+        and not (act.name == "complete" and awaits_version)
+        and not (act.name == "defend" and waits is not None)
+    )
     works = any(acts_as(caller.grants, party, notice.unit) for party in UNIT_PARTIES)
     office = acts_as(caller.grants, Party.OWN_OFFICE, notice.unit)
     context = {
@@ -185,6 +204,11 @@ def _shown(
         "acts": acts,
         "answers": [answer.version for answer in notice.answers],
         "applications": notice.applications,
+        "defences": told,
+        "decides_defence": waits is not None and office,
+        "takes_back_defence": waits is not None and _defends(notice, caller),
+        "awaits_version": awaits_version and works and notice.status in notices.OPEN,
+        "judged": notice.entry is not None and correctness_list.reach(session, caller, now).holds(notice.unit_id),
         "entry": notice.entry,
         "about_version": notice.version,
         "extension": words,
@@ -234,6 +258,10 @@ def is_done_by_hand(notice: Notice) -> bool:
     return notice.kind is not NoticeKind.REVIEW and not _follows_an_entry(notice)
 
 
+def _defends(notice: Notice, caller: Caller) -> bool:
+    return any(acts_as(caller.grants, party, notice.unit) for party in defences.DEFENDERS)
+
+
 def _follows_an_entry(notice: Notice) -> bool:
     return (notice.once or "").startswith(AT_GATE)
 
@@ -273,6 +301,10 @@ def _all_events(session: Session, notice: Notice) -> Iterator[Event]:
             yield Event(wish.consented_at, "同意延期申请", _name(wish.consented_by))
         if wish.decided_at:
             yield Event(wish.decided_at, f"延期申请{wish.status.label}", _name(wish.decided_by), wish.answer)
+    for defence in defences.of_notice(session, notice):
+        yield Event(defence.asked_at, "提出申辩", defence.asked_by.name)
+        if defence.decided_at:
+            yield Event(defence.decided_at, DEFENCES[defence.status], _name(defence.decided_by))
     if notice.completed_at:
         yield Event(notice.completed_at, "办结", _name(notice.completed_by))
     if notice.seen_at:
@@ -313,6 +345,32 @@ def _cancel(session: Session, notice: Notice, typed: Typed, caller: Caller, now:
     notices.cancel(session, notice, typed.text, actor=person_of(session, caller), now=now)
 
 
+def _defend(session: Session, notice: Notice, typed: Typed, caller: Caller, now: datetime) -> None:
+    defences.defend(session, notice, typed.text, actor=person_of(session, caller), now=now)
+
+
+def _accept_defence(session: Session, notice: Notice, typed: Typed, caller: Caller, now: datetime) -> None:
+    waiting, actor = _waiting_defence(session, notice), person_of(session, caller)
+    defences.decide(session, waiting, granted=True, answer=typed.text, actor=actor, now=now)
+
+
+def _refuse_defence(session: Session, notice: Notice, typed: Typed, caller: Caller, now: datetime) -> None:
+    waiting, actor = _waiting_defence(session, notice), person_of(session, caller)
+    defences.decide(session, waiting, granted=False, answer=typed.text, actor=actor, now=now)
+
+
+def _take_back_defence(session: Session, notice: Notice, _typed: Typed, caller: Caller, now: datetime) -> None:
+    defences.take_back(session, _waiting_defence(session, notice), actor=person_of(session, caller), now=now)
+
+
+def _waiting_defence(session: Session, notice: Notice) -> Defence:
+    waiting = (d for d in defences.of_notice(session, notice) if d.status is ApplicationStatus.CONSENTED)
+    found = next(waiting, None)
+    if found is None:
+        raise Conflict(f"{notice.number} 没有等待核实的申辩。请刷新后再看。")
+    return found
+
+
 _DOES: Mapping[str, Callable[[Session, Notice, Typed, Caller, datetime], None]] = {
     "dispatch": _dispatch,
     "sign": _sign,
@@ -320,6 +378,10 @@ _DOES: Mapping[str, Callable[[Session, Notice, Typed, Caller, datetime], None]] 
     "extend": _extend,
     "see": _see,
     "cancel": _cancel,
+    "defend": _defend,
+    "accept-defence": _accept_defence,
+    "refuse-defence": _refuse_defence,
+    "take-back-defence": _take_back_defence,
 }
 
 

@@ -19,11 +19,10 @@ from api.passwords import LONGEST_PASSWORD, hash_password, is_outdated, password
 from api.settings import Settings
 from api.wiring import get_services
 from kb_admin.permissions import Grant, Reach, grants_of, unit_ids_of
-from kb_admin.rulebook import RightsRule
-from kb_admin.rules_in_force import city_rules
+from kb_admin.rules_in_force import city_rights
 from kb_admin.sharing import shared_unit_ids
-from kb_admin.visibility import NO_RIGHTS, Onlooker, readable_history, viewer_of
-from models.errors import Forbidden, Invalid, NotFound, Unavailable, ZhidaError
+from kb_admin.visibility import Onlooker, readable_history, viewer_of
+from models.errors import Forbidden, Invalid, NotFound, ZhidaError
 from models.organisation import ApiToken, FailedLogin, LoginSession, Person, Unit
 from models.values import Viewer
 
@@ -275,14 +274,6 @@ def caller_of(session: Session, person: Person, csrf_token: str, now: datetime) 
         history=readable_history(grants, read, rights),
         csrf_token=csrf_token,
     )
-
-
-def city_rights(session: Session, now: datetime) -> RightsRule:
-    """The city's rule of rights. Where no city stands yet, nobody sees more than the public."""
-    try:
-        return city_rules(session, now).rulebook.rights
-    except Unavailable:
-        return NO_RIGHTS
 
 
 def _units(session: Session) -> Iterator[Unit]:

@@ -70,6 +70,8 @@ class Shell:
 
 WORK: tuple[tuple[str, frozenset[Role], tuple[tuple[str, str, Action], ...]], ...] = (
     ("坐席", frozenset(Role), (("知识查询", "/", Action.SEARCH),)),
+    ("坐席", frozenset({Role.AGENT}), (("我的评价", "/verdicts", Action.JUDGE),)),
+    ("坐席", frozenset({Role.AGENT}), (("来电记录", "/incoming", Action.READ_INCOMING),)),
     ("采编", UNIT_ROLES, (("我的待办", "/todo", Action.READ_TODO),)),
     (
         "采编",
@@ -86,9 +88,11 @@ WORK: tuple[tuple[str, frozenset[Role], tuple[tuple[str, str, Action], ...]], ..
         UNIT_ROLES,
         (
             ("通知单", "/notices", Action.READ_NOTICES),
+            ("正确率", "/correctness", Action.READ_VERDICTS),
             ("定期回顾", "/reviews", Action.READ_REVIEWS),
             ("申请", "/applications", Action.READ_APPLICATIONS),
             ("类别", "/categories", Action.READ_CATEGORIES),
+            ("学习建议", "/proposals", Action.READ_PROPOSALS),
             ("查看共享", "/sharing", Action.ASK_SHARING),
             ("人员名单", "/staff", Action.READ_STAFF),
         ),
@@ -101,13 +105,16 @@ WORK: tuple[tuple[str, frozenset[Role], tuple[tuple[str, str, Action], ...]], ..
             ("我的待办", "/todo", Action.READ_TODO),
             ("待审条目", "/review", Action.REVIEW),
             ("通知单", "/notices", Action.READ_NOTICES),
+            ("正确率", "/correctness", Action.READ_VERDICTS),
             ("联系清单", "/calls", Action.CALL_UNITS),
+            ("来电记录", "/incoming", Action.READ_INCOMING),
             ("申请", "/applications", Action.READ_APPLICATIONS),
             ("定期回顾", "/reviews", Action.READ_REVIEWS),
             ("类别", "/categories", Action.READ_CATEGORIES),
             ("关键字", "/keywords", Action.READ_KEYWORDS),
             ("知识缺失", "/gaps", Action.READ_GAPS),
             ("词库", "/thesaurus", Action.EDIT_THESAURUS),
+            ("学习建议", "/proposals", Action.READ_PROPOSALS),
             ("查看共享", "/sharing", Action.DECIDE_SHARING),
             ("人员名单", "/staff", Action.READ_STAFF),
             ("对外发布", "/release", Action.RELEASE),
@@ -115,9 +122,25 @@ WORK: tuple[tuple[str, frozenset[Role], tuple[tuple[str, str, Action], ...]], ..
     ),
     (
         "分析",
-        frozenset({Role.ANALYST}),
-        (("通知单", "/notices", Action.READ_NOTICES), ("知识缺失", "/gaps", Action.READ_GAPS)),
+        frozenset({Role.ANALYST, Role.CITY_OFFICE, Role.COUNTY_OFFICE, Role.UNIT_LEADER}),
+        (
+            ("看板", "/dashboard", Action.READ_STATISTICS),
+            ("报表", "/reports", Action.READ_STATISTICS),
+            ("指标定义", "/definitions", Action.READ_STATISTICS),
+        ),
     ),
+    (
+        "分析",
+        frozenset({Role.ANALYST}),
+        (
+            ("通知单", "/notices", Action.READ_NOTICES),
+            ("正确率", "/correctness", Action.READ_VERDICTS),
+            ("知识缺失", "/gaps", Action.READ_GAPS),
+            ("来电记录", "/incoming", Action.READ_INCOMING),
+        ),
+    ),
+    ("分析", frozenset({Role.ANALYST, Role.CITY_OFFICE}), (("测试", "/tests", Action.RUN_TESTS),)),
+    ("分析", frozenset({Role.ANALYST, Role.CITY_OFFICE}), (("排序权重", "/ranker", Action.RUN_TESTS),)),
     (
         "管理",
         frozenset(Role),
@@ -125,6 +148,7 @@ WORK: tuple[tuple[str, frozenset[Role], tuple[tuple[str, str, Action], ...]], ..
             ("规则", "/rulebook", Action.SEARCH),
             ("权限", "/rights", Action.SEARCH),
             ("审计", "/audit", Action.READ_AUDIT),
+            ("排序权重", "/ranker", Action.SET_WEIGHTS),
         ),
     ),
 )
@@ -267,6 +291,7 @@ def _environment() -> Environment:
     environment.filters["day"] = dates.day
     environment.filters["last_moment"] = dates.last_moment
     environment.filters["clock_time"] = dates.clock_time
+    environment.filters["second_time"] = dates.second_time
     return environment
 
 

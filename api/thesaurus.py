@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
-from api.wiring import Services
 from ingest.thesaurus import shipped_groups
 from kb_admin.thesaurus import Shipped
 from retrieval.documents import Mended
 from retrieval.marks import aspect_names
 from retrieval.text import normalise
 from retrieval.thesaurus import Reading
+
+if TYPE_CHECKING:  # the wiring imports what learns, which compares words as this does
+    from api.wiring import Services
 
 WORDS_REMEMBERED = 65_536
 """Every word of the thesaurus is compared in each search of it; there are some 12,000."""
@@ -43,7 +46,7 @@ def shipped() -> Shipped:
     return Shipped(shipped_groups(), lru_cache(WORDS_REMEMBERED)(normalise))
 
 
-def read_question(services: Services, text: str) -> ReadQuestion:
+def read_question(services: "Services", text: str) -> ReadQuestion:
     """The question as the index of this process reads it at this moment."""
     understood = services.index.explain(text)
     thesaurus = services.tokeniser.thesaurus

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from api import VERSION, asking, health, public, reading, schemas, v1_entries, v1_files, v1_thesaurus
+from api import VERSION, asking, health, public, reading, schemas, v1_entries, v1_files, v1_incoming, v1_thesaurus
 from api.clock import utc_now
 from api.security import UsingCaller, person_of
 from api.viewing import note_entry
@@ -129,5 +129,6 @@ def version() -> schemas.VersionResponse:
 
 router.include_router(v1_entries.router)
 router.include_router(v1_files.router)
+router.include_router(v1_incoming.router)
 router.include_router(v1_thesaurus.router)
 router.include_router(public.api)

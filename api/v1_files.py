@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from api import files, schemas
 from api.clock import utc_now
 from api.files import FileFormat
-from api.security import Caller, UsingCaller, city_rights, person_of
+from api.security import Caller, UsingCaller, person_of
 from api.viewing import note_export
 from api.wiring import UsingSession
 from ingest.rows import Defaults
@@ -18,6 +18,7 @@ from ingest.spreadsheets import ReadFile, read_file
 from kb_admin.exporting import Wanted, entries_to_export
 from kb_admin.importing import ChangedRow, ImportPlan, ImportReport, apply_import, plan_import
 from kb_admin.permissions import Action, require
+from kb_admin.rules_in_force import city_rights
 from kb_admin.visibility import reach_of
 from models.errors import NotFound, Problem
 from models.organisation import Unit

@@ -4,17 +4,21 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from api.bench_indexes import Bench
+from api.bench_running import TestRunner
 from api.delivering import Courier, sessions_of, ways_out
 from api.demonstration import Account, open_accounts
+from api.gap_grouping import GapWorker, Parts
+from api.learning import Learner
 from api.repeating import Repeating
 from api.settings import Settings
+from api.weights import WeightsWatch
 from api.worker import Worker
 from ingest.follower import Follower
 from models.database import open_engine
@@ -25,7 +29,7 @@ from retrieval.model_files import ModelError
 from retrieval.ranker import Ranker, Thresholds
 from retrieval.reader import Reader, ReaderError
 from retrieval.thesaurus import Thesaurus
-from retrieval.tokens import Tokeniser
+from retrieval.tokens import Tokeniser, shipped_tokeniser
 from retrieval.vector_store import VectorStore
 
 logger = logging.getLogger(__name__)
@@ -47,8 +51,12 @@ class Services:
     memory: VectorStore | None
     """None without an encoder."""
     workers: tuple[Repeating, ...]
-    """What goes on beside answering: the clock's work and the sending of messages; nothing when another process does
-    it."""
+    """What goes on beside answering: the clock's work and the sending of messages, unless another process does it; test
+    runs and the grouping of unanswered questions, which need the index."""
+    bench: Bench
+    """What a test run may use."""
+    weights: WeightsWatch
+    """Lets the index search with the weights that are in force."""
 
     def start(self) -> None:
         """Begin to follow the base, and what else goes on beside answering."""
@@ -86,14 +94,14 @@ def build(settings: Settings) -> Services:
     open_session = sessions_of(engine, settings)
     encoder = load_encoder(settings)
     memory = VectorStore(settings.data_folder / "vectors.db", encoder) if encoder else None
-    own_words = _own_words(settings.words_file)
+    own_words = words_of(settings)
     reader = load_reader(settings) if encoder else None
     ranker = Ranker.load(weights_for(encoder, reader))
     index = EmbeddedIndex(
         encoder,
         memory=memory,
         reader=reader,
-        tokeniser=Tokeniser(own_words),
+        tokeniser=shipped_tokeniser(tuple(own_words)),
         ranker=ranker,
         thresholds=thresholds_of(settings, ranker),
     )
@@ -101,22 +109,43 @@ def build(settings: Settings) -> Services:
     def use_thesaurus(thesaurus: Thesaurus) -> None:
         index.use(Tokeniser(own_words, thesaurus))
 
+    follower = Follower(open_session, index, use_thesaurus)
+    bench = Bench(
+        settings=settings,
+        open_session=open_session,
+        index=index,
+        encoder=encoder,
+        memory=memory,
+        own_words=tuple(own_words),
+        thresholds_of=lambda other: thresholds_of(settings, other),
+        level=follower.catch_up,
+    )
+    weights = WeightsWatch(open_session, index, bench.thresholds_of)
+    if is_current(engine):
+        weights.look()
     return Services(
         settings=settings,
         engine=engine,
         open_session=open_session,
         index=index,
         encoder=encoder,
-        follower=Follower(open_session, index, use_thesaurus),
+        follower=follower,
         demonstration_accounts=_demonstration_accounts(engine, open_session),
         memory=memory,
-        workers=_workers(settings, open_session) if settings.worker else (),
+        workers=(
+            *(_workers(settings, open_session) if settings.worker else ()),
+            weights,
+            TestRunner(bench),
+            GapWorker(open_session, Parts(index, encoder, memory, follower)),
+        ),
+        bench=bench,
+        weights=weights,
     )
 
 
 def _workers(settings: Settings, open_session: sessionmaker[Session]) -> tuple[Repeating, ...]:
     couriers = (Courier(open_session, way) for way in ways_out(settings))
-    return (Worker(open_session), *couriers)
+    return (Worker(open_session), Learner(open_session, words_of(settings)), *couriers)
 
 
 def thresholds_of(settings: Settings, ranker: Ranker) -> Thresholds:
@@ -154,8 +183,9 @@ def load_reader(settings: Settings) -> Reader | None:
         return None
 
 
-def _own_words(path: Path) -> list[str]:
+def words_of(settings: Settings) -> list[str]:
     """The words of the office's dictionary file; none when there is no such file."""
+    path = settings.words_file
     if not path.is_file():
         return []
     lines = (line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())

@@ -3,14 +3,28 @@
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmarks import kill_advance, quality, rights, robustness, suite, timing, working_time
+from benchmarks import (
+    bench_runs,
+    dashboards,
+    grouping,
+    kill_advance,
+    learning,
+    quality,
+    rights,
+    robustness,
+    suite,
+    timing,
+    working_time,
+)
 from benchmarks.datasets import read_corpus, read_queries
 from benchmarks.encoders import open_encoder, open_reader
+from models.errors import Unavailable
 from retrieval.embedded import EmbeddedIndex
 
 app = typer.Typer(help="测量：质量、速度。每个数字都由这里的命令得出。", no_args_is_help=True)
@@ -95,6 +109,36 @@ def run_robust(
     print(robustness.run(data, models, [int(size) for size in sizes.split(",")], _say))
 
 
+@app.command("learning")
+def run_learning(  # noqa: PLR0917 - the options of a command
+    data: Annotated[Path, typer.Option(help="开发数据所在文件夹")] = Path("../shared/data"),
+    model: Model = None,
+    reader: Reads = True,
+    orders: Annotated[int, typer.Option(min=1, help="试几种随机的先后次序")] = 5,
+    left_out: Annotated[bool, typer.Option("--left-out/--shipped-only", help="也用未见此库的权重作起点")] = True,
+    out: Annotated[Path | None, typer.Option(help="另存为 Markdown")] = None,
+) -> None:
+    """由使用记录学习有多大好处：拟合权重、加入相似问法，前后比较，也在两成评价有误时；最后一行是 JSON。"""
+    encoder = open_encoder(model, threads=1)
+    models = (encoder, open_reader(encoder, wanted=reader))
+    text, summary = learning.run(data, *models, orders=orders, left_out=left_out, say=_say)
+    print(text)
+    if out is not None:
+        out.write_text(text + "\n", encoding="utf-8")
+    print(learning.printed(summary))
+
+
+@app.command("tests")
+def run_tests(
+    entries: Annotated[int, typer.Option(min=100, help="知识库有多少条")] = 50_000,
+    questions: Annotated[int, typer.Option(min=1, help="测试集有多少题")] = 2000,
+    data: Annotated[Path, typer.Option(help="取真实文本的文件夹")] = Path("../shared/data"),
+    folder: Annotated[Path | None, typer.Option(help="库和向量存在哪里，供下次再用；默认用完即删")] = None,
+) -> None:
+    """一次测试运行要多久：从开始到得出指标，经真实的数据表和运行程序。最后一行是汇总。"""
+    print(json.dumps(asdict(bench_runs.run(entries, questions, data, folder, _say)), ensure_ascii=False))
+
+
 @app.command("clocks")
 def run_clocks(
     count: Annotated[int, typer.Option(min=1000, help="每种期限算多少次")] = 1_000_000,
@@ -129,6 +173,35 @@ def run_rights(
     report = rights.run(worlds, seed, _say)
     print(rights.told(report))
     raise typer.Exit(0 if report.sound else 1)
+
+
+@app.command("grouping")
+def run_grouping(  # noqa: PLR0917 - the options of a command
+    data: Annotated[Path, typer.Option(help="同义问句数据所在文件夹")] = Path("../shared/data"),
+    most: Annotated[int, typer.Option(min=100, help="每个数据集取多少问句")] = 3000,
+    sizes: Annotated[str, typer.Option(help="测速的问句数，逗号分隔")] = "10000,100000",
+    fit: Annotated[bool, typer.Option("--fit", help="只打印各阈值在用来选定的数据集上的结果")] = False,
+    model: Model = None,
+    workers: Workers = ALL_CORES,
+) -> None:
+    """知识缺失的归组：与基线并排的质量，以及速度；最后一行是汇总。"""
+    encoder = open_encoder(model, threads=workers)
+    if encoder is None:
+        raise Unavailable("归组的测量要用语义模型；仅按字词的结果也在其中。")
+    if fit:
+        print(grouping.fit(data, encoder, most))
+    else:
+        print(grouping.run(data, encoder, most, [int(size) for size in sizes.split(",")], _say))
+
+
+@app.command("dashboards")
+def run_dashboards(
+    calls: Annotated[int, typer.Option(min=1000, help="一个季度的来电")] = 200_000,
+    entries: Annotated[int, typer.Option(min=100, help="条目")] = 50_000,
+    seed: Annotated[int, typer.Option(help="同一个数得到同样的库")] = 1,
+) -> None:
+    """看板的速度：造一个大库，各项指标和整个页面各要几秒；最后一行是汇总。"""
+    print(dashboards.told(dashboards.run(calls, entries, seed, _say)))
 
 
 def _say(line: str) -> None:

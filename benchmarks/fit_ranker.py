@@ -25,8 +25,9 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks import quality
 from benchmarks.datasets import Corpus, Query
 from benchmarks.encoders import open_encoder
-from benchmarks.measures import DEPTH, Judged, figures
+from benchmarks.measures import figures
 from benchmarks.suite import DEMONSTRATION, demonstration_corpus, near_misses, question_sets
+from kb_admin.bench_figures import DEPTH, Judged
 from models.values import Viewer
 from retrieval.embedded import EmbeddedIndex, PairReader
 from retrieval.encoder import Encoder
@@ -34,7 +35,6 @@ from retrieval.features import NAMES
 from retrieval.ranker import (
     CONFIDENCE_NAMES,
     MOST_READ,
-    REORDER_NAMES,
     WRONG_PER_100,
     Linear,
     Ranked,
@@ -105,7 +105,7 @@ def main(
         print(_table(name, unseen), flush=True)
         if not leave_out:
             path = WEIGHTS / f"{name}.json"
-            weights = described(fit(chosen)) | {"direct_threshold": thresholds(unseen)}
+            weights = fit(chosen).described() | {"direct_threshold": thresholds(unseen)}
             path.write_text(json.dumps(weights, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -303,15 +303,6 @@ def thresholds(by_family: Mapping[str, Sequence[Judged]]) -> dict[str, float]:
     return found
 
 
-def described(ranker: Ranker) -> dict[str, dict[str, float]]:
-    """The weights as they are kept: five digits, by name."""
-    named = {
-        "order": _named(ranker.order, NAMES),
-        "confidence": _named(ranker.confidence, CONFIDENCE_NAMES),
-    }
-    return named | ({"reorder": _named(ranker.reorder, REORDER_NAMES)} if ranker.reorder else {})
-
-
 def _listwise(groups: Sequence[tuple[Floats, NDArray[np.bool_]]], weights: Floats) -> Floats:
     """Weights under which the relevant rows of each group get the largest share of the softmax; no intercept."""
     features = np.concatenate([rows for rows, _ in groups])
@@ -365,11 +356,6 @@ def _print_ablation(name: str, examples: Sequence[Example]) -> None:
 def _stripped(base: Corpus, **fields: object) -> Corpus:
     """The base with the given fields of every entry replaced."""
     return Corpus(base.name, base.ids, tuple(replace(d, **fields) for d in base.documents))  # type: ignore[arg-type]
-
-
-def _named(linear: Linear, names: Sequence[str]) -> dict[str, float]:
-    values = {name: round(float(weight), 5) for name, weight in zip(names, linear.weights, strict=True)}
-    return values | {"intercept": round(linear.intercept, 5)}
 
 
 if __name__ == "__main__":

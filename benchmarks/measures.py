@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.datasets import Query
-
-DEPTH = 10
+from kb_admin.bench_figures import DEPTH, Judged, auroc, retrieval_figures, share
 
 
 @dataclass(frozen=True)
@@ -23,22 +22,6 @@ class Answered:
     hits: tuple[tuple[str, float], ...]
     direct: bool
     ms: float = 0.0
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One question with its result, reduced to what the figures need."""
-
-    score: float
-    """Of the first hit; 0 without one."""
-    rank: int | None
-    """0-based rank of the first relevant hit among the first ten."""
-    direct: bool
-    answerable: bool
-
-    @property
-    def correct(self) -> bool:
-        return self.answerable and self.rank == 0
 
 
 def judge(queries: Sequence[Query], answers: Sequence[Answered]) -> list[Judged]:
@@ -64,7 +47,6 @@ def judge(queries: Sequence[Query], answers: Sequence[Answered]) -> list[Judged]
 def figures(judged: Sequence[Judged]) -> dict[str, float | int | None]:
     """All figures of one run; None where there is nothing to divide by."""
     answerable = [j for j in judged if j.answerable]
-    ranks = [j.rank for j in answerable if j.rank is not None]
     direct = sum(j.direct for j in judged)
     good = sum(j.direct and j.correct for j in judged)
     scores = np.array([j.score for j in judged])
@@ -73,17 +55,14 @@ def figures(judged: Sequence[Judged]) -> dict[str, float | int | None]:
     return {
         "n": len(judged),
         "n_answerable": len(answerable),
-        "R@1": _share(sum(r == 0 for r in ranks), len(answerable)),
-        "R@3": _share(sum(r < 3 for r in ranks), len(answerable)),
-        "R@10": _share(len(ranks), len(answerable)),
-        "MRR@10": _share(sum(1 / (r + 1) for r in ranks), len(answerable)),
-        "direct_rate": _share(good, len(answerable)),
-        "wrong_direct": _share(direct - good, len(judged)),
-        "precision_of_direct": _share(good, direct),
-        "abstain_on_unanswerable": _share(
+        **retrieval_figures(answerable),
+        "direct_rate": share(good, len(answerable)),
+        "wrong_direct": share(direct - good, len(judged)),
+        "precision_of_direct": share(good, direct),
+        "abstain_on_unanswerable": share(
             sum(not j.direct for j in judged if not j.answerable), len(judged) - len(answerable)
         ),
-        "best_direct_rate_p95": _share(best, len(answerable)),
+        "best_direct_rate_p95": share(best, len(answerable)),
         "threshold_p95": threshold,
         "auroc_top1": auroc(scores, correct),
         "ece_top1": calibration_error(scores, correct),
@@ -111,16 +90,6 @@ def best_direct_rate(
     return best, int(sorted_scores[place] * 1e6) / 1e6
 
 
-def auroc(scores: NDArray[np.float64], correct: NDArray[np.bool_]) -> float | None:
-    """P(score of a correct first hit > score of an incorrect one), ties one half: Mann and Whitney's U."""
-    positive, negative = scores[correct], np.sort(scores[~correct])
-    if not len(positive) or not len(negative):
-        return None
-    below = np.searchsorted(negative, positive, side="left")
-    up_to = np.searchsorted(negative, positive, side="right")
-    return float((below + up_to).sum() / 2 / (len(positive) * len(negative)))
-
-
 def calibration_error(scores: NDArray[np.float64], correct: NDArray[np.bool_], bins: int = 10) -> float | None:
     """Expected calibration error with equal bins (Guo et al. 2017): mean gap between score and share correct."""
     if not len(scores):
@@ -128,7 +97,3 @@ def calibration_error(scores: NDArray[np.float64], correct: NDArray[np.bool_], b
     place = np.minimum(bins - 1, (scores * bins).astype(int))
     gaps = np.bincount(place, scores, bins) - np.bincount(place, correct, bins)
     return float(np.abs(gaps).sum() / len(scores))
-
-
-def _share(part: float, whole: int) -> float | None:
-    return part / whole if whole else None

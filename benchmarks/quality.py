@@ -9,7 +9,8 @@ from time import perf_counter
 import numpy as np
 
 from benchmarks.datasets import Corpus, Query
-from benchmarks.measures import DEPTH, Answered, figures, judge
+from benchmarks.measures import Answered, figures, judge
+from kb_admin.bench_figures import DEPTH
 from models.values import Outcome, Viewer
 from retrieval.documents import Change, Index
 

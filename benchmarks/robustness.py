@@ -44,7 +44,7 @@ def run(data: Path, models: tuple[Encoder | None, PairReader | None], sizes: Seq
     head = f"| 问题 | 问 | {' | '.join(COLUMNS)} |\n|---|---:|" + "---:|" * len(COLUMNS)
     lines = [head]
     clean = [q for q in asked if q.answerable and q.kind in CLEAN]
-    for title, change in _changes(base):
+    for title, change in changes(base):
         changed = [replace(q, text=change(q.text, random.Random(f"{SEED}{q.id}"))) for q in clean]
         lines.append(_row(title, index, base, changed))
         report(lines[-1])
@@ -62,13 +62,14 @@ def _row(title: str, index: EmbeddedIndex, base: Corpus, queries: Sequence[Query
     return f"| {title} | {len(queries)} | {' | '.join(cells)} |"
 
 
-def _changes(base: Corpus) -> list[tuple[str, Change]]:
+def changes(base: Corpus) -> list[tuple[str, Change]]:
+    """Slips of the hand by name; each takes a question and a source of chance."""
     tokeniser = Tokeniser()
     by_sound: dict[str, set[str]] = defaultdict(set)
-    for document in base.documents:
-        for character in normalise(document.question + document.answer):
-            if "一" <= character <= "鿿":
-                by_sound[lazy_pinyin(character)[0]].add(character)
+    characters = {c for document in base.documents for c in normalise(document.question + document.answer)}
+    for character in characters:
+        if "一" <= character <= "鿿":
+            by_sound[lazy_pinyin(character)[0]].add(character)
 
     def words(text: str) -> list[str]:
         found = [w for w in tokeniser.pieces(text) if len(w) > 1 and w not in stop_words() and w[0] > "一"]

@@ -60,7 +60,12 @@ def read_organisation(path: Path) -> OrganisationDefinition:
             for item in content["units"]
         ),
         people=tuple(
-            PersonDefinition(item["login"], item["name"], tuple(_grant(grant) for grant in item["grants"]))
+            PersonDefinition(
+                item["login"],
+                item["name"],
+                tuple(_grant(grant) for grant in item["grants"]),
+                team=item.get("team", ""),
+            )
             for item in content["people"]
         ),
     )

@@ -24,7 +24,7 @@ def documents_of(session: Session, entry_ids: Sequence[int]) -> Iterable[Documen
         select(Version).where(Version.entry_id.in_(entry_ids), Version.status == VersionStatus.PUBLISHED)
     )
     places = places_of_regions(session.scalars(select(Region).order_by(Region.id)).all())
-    return [_document(version, places) for version in versions]
+    return [document_of(version, places) for version in versions]
 
 
 def places_of_regions(regions: Sequence[Region]) -> dict[int, tuple[str, ...]]:
@@ -45,7 +45,8 @@ def plain_text(markdown: str) -> str:
     return re.sub(r"[ \t]+", " ", _MARKS.sub(" ", text)).strip()
 
 
-def _document(version: Version, places: Mapping[int, tuple[str, ...]]) -> Document:
+def document_of(version: Version, places: Mapping[int, tuple[str, ...]]) -> Document:
+    """The searchable side of one version; ``places`` as from ``places_of_regions``."""
     return Document(
         entry_id=version.entry_id,
         version_id=version.id,

@@ -1,7 +1,9 @@
-"""Writing a table to a worksheet: every cell is text, long ones wrap, the header stays in view."""
+"""Writing a table to a worksheet: texts stay exactly what they are, numbers can be reckoned with, long texts wrap, the
+header stays in view."""
 
 import re
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import Any
 
 from openpyxl import Workbook
@@ -18,9 +20,13 @@ ESCAPE_LIKE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 """In a workbook _x000D_ stands for a carriage return (ECMA-376 part 1, 22.9.2.19); a text that says so is escaped."""
 HEADER_FILL = PatternFill("solid", fgColor="E8ECF1")
 WRAPPED = Alignment(wrap_text=True, vertical="top")
+TOP = Alignment(vertical="top")
+PERCENT = "0.0%"
+Cell = str | int | float | Fraction | None
+"""A text, a number, or a share of one, which is shown in percent; None: nothing to tell."""
 
 
-def write_table(book: Workbook, title: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def write_table(book: Workbook, title: str, headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     """Add a sheet to a write-only workbook."""
     sheet: Any = book.create_sheet(title)
     sheet.freeze_panes = "A2"
@@ -28,7 +34,7 @@ def write_table(book: Workbook, title: str, headers: Sequence[str], rows: Iterab
         sheet.column_dimensions[get_column_letter(index + 1)].width = width_of(header)
     sheet.append([header_cell(sheet, header) for header in headers])
     for row in rows:
-        sheet.append([text_cell(sheet, text) for text in row])
+        sheet.append([_cell(sheet, value) for value in row])
 
 
 def text_cell(sheet: Any, text: str) -> Any:
@@ -43,6 +49,16 @@ def text_cell(sheet: Any, text: str) -> Any:
     cell.alignment = WRAPPED
     if text.startswith(FORMULA_STARTS):
         cell.quotePrefix = True
+    return cell
+
+
+def _cell(sheet: Any, value: Cell) -> Any:
+    if isinstance(value, str):
+        return text_cell(sheet, value)
+    cell = WriteOnlyCell(sheet, value=float(value) if isinstance(value, Fraction) else value)
+    if isinstance(value, Fraction):
+        cell.number_format = PERCENT
+    cell.alignment = TOP
     return cell
 
 

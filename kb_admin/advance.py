@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from kb_admin import clocks, duties, taking_effect
+from kb_admin import clocks, corrections, duties, incoming, taking_effect
 from kb_admin.worktime import CalendarNotPublished
 from models.knowledge import Version
 from models.notices import Clock
@@ -31,10 +31,14 @@ class Advanced:
     """Units whose periodic duties were gone through."""
     waiting_for_year: int | None = None
     """Periodic duties wait for the calendar of this year; None: they wait for nothing."""
+    corrections: int = 0
+    """Correction notices for entries that have come below the threshold without a verdict."""
+    calls: int = 0
+    """Incoming calls that ended because nothing happened in them any more."""
 
     @property
     def total(self) -> int:
-        return self.taken_effect + self.expired + self.clocks + self.duties
+        return self.taken_effect + self.expired + self.clocks + self.duties + self.corrections + self.calls
 
 
 def advance(session: Session, now: datetime, *, limit: int = 200) -> Advanced:
@@ -50,7 +54,9 @@ def advance(session: Session, now: datetime, *, limit: int = 200) -> Advanced:
         return Advanced(taken_effect, expired)
     opened, missing_year = _open_periodic(session, now, limit)
     moved = clocks.run_due(session, now, limit=limit)
-    return Advanced(taken_effect, expired, moved, opened, missing_year)
+    calls = incoming.end_idle(session, now, limit=limit)
+    drafted = corrections.sweep(session, now, limit=limit)
+    return Advanced(taken_effect, expired, moved, opened, missing_year, corrections=drafted, calls=calls)
 
 
 def waiting_since(session: Session, now: datetime) -> datetime | None:

@@ -37,6 +37,12 @@ def number_remarks(content: EntryContent) -> Iterator[Remark]:
                 yield Remark(field, f"“{shown}”像是身份证号码。", "请删除，或改写成不指向个人的说明。", place)
 
 
+def holds_numbers(text: str) -> bool:
+    """Whether a text holds a mobile number or an identity card number."""
+    plain = text.translate(DIGITS)
+    return bool(MOBILE.search(plain)) or any(is_identity(found[0].upper()) for found in IDENTITY.finditer(plain))
+
+
 def is_identity(number: str) -> bool:
     """Whether 18 characters carry the check character of an identity card."""
     total = sum(int(digit) * weight for digit, weight in zip(number[:17], WEIGHTS, strict=True))

@@ -1,17 +1,21 @@
 """What people say of an answer, and the questions that nobody could answer."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from kb_admin import corrections
 from kb_admin.permissions import Action, grants_of, require
+from kb_admin.rules_in_force import city_rules
 from kb_admin.upserts import insert_into
 from kb_admin.wording import readable
 from models.errors import Conflict, Invalid, NotFound
+from models.knowledge import Version
 from models.organisation import Person
 from models.usage import Gap, Question, ShownAnswer, Verdict
-from models.values import FaultReason, Judgement
+from models.values import CHINA, FaultReason, Judgement, Rater
 
 LONGEST_WORDS = 2000
 """Characters of a note or of a caller's words: a page, more than anybody types during a call."""
@@ -31,27 +35,111 @@ def judge(
     actor: Person,
     now: datetime,
 ) -> Verdict:
-    """A verdict on a version that was shown to the actor; judging it again corrects the verdict.
+    """A verdict on a version that was shown to the actor; judging it again in the same call, on the same day, corrects
+    it. When it takes the entry below the threshold, the correction notice is drafted in the same transaction.
 
     Raises NotFound when the question is not the actor's or did not show the version, Invalid when reason and
-    judgement do not go together.
+    judgement do not go together, Conflict when the day is over or the day's verdicts are used up.
     """
     require(grants_of(actor), Action.JUDGE)
-    _own_question(session, question_id, actor)
-    if session.scalar(select(ShownAnswer.rank).filter_by(question_id=question_id, version_id=version_id)) is None:
+    question = _own_question(session, question_id, actor)
+    by = _By(Rater.AGENT, key_of(actor), actor)
+    return _keep(session, question, version_id, by, _Said(judgement, reason, _note(note)), now=now)
+
+
+def judge_as_citizen(
+    session: Session,
+    *,
+    question: Question,
+    version_id: int,
+    rater_key: str,
+    judgement: Judgement,
+    reason: FaultReason | None,
+    note: str,
+    now: datetime,
+) -> Verdict:
+    """The same by the caller, who is known by ``rater_key`` only. Whether they may, the edge has seen to."""
+    by = _By(Rater.CITIZEN, rater_key, None)
+    return _keep(session, question, version_id, by, _Said(judgement, reason, _note(note)), now=now)
+
+
+def key_of(person: Person) -> str:
+    """Under which key a person's verdicts count, however many there are."""
+    return f"person:{person.id}"
+
+
+def occasion_of(question: Question) -> str:
+    """The call in which it was asked, else the question itself: of one rater there is one verdict on a version each."""
+    return f"question:{question.id}" if question.call_id is None else f"call:{question.call_id}"
+
+
+def first_moment_of_day(now: datetime) -> datetime:
+    """When the day of that moment began in China."""
+    return now.astimezone(CHINA).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+@dataclass(frozen=True)
+class _By:
+    rater: Rater
+    key: str
+    person: Person | None
+
+
+@dataclass(frozen=True)
+class _Said:
+    judgement: Judgement
+    reason: FaultReason | None
+    note: str
+
+
+def _keep(session: Session, question: Question, version_id: int, by: _By, said: _Said, *, now: datetime) -> Verdict:
+    shown = select(ShownAnswer.rank).filter_by(question_id=question.id, version_id=version_id)
+    if session.scalar(shown) is None:
         raise NotFound("这次提问没有给出过该条目，不能评价。")
-    if judgement is Judgement.INCORRECT and reason is None:
-        raise Invalid("判为有误时请选择原因。")
-    if judgement is Judgement.CORRECT and reason is not None:
-        raise Invalid("判为正确时不应填写有误的原因。")
-    said = {"judgement": judgement, "reason": reason, "note": _note(note), "at": now}
+    _check_reason(said)
+    occasion = occasion_of(question)
+    _check_day(session, version_id, by, occasion, now)
+    words = {"question_id": question.id, **vars(said), "at": now}
     write = (
         insert_into(session, Verdict)
-        .values(question_id=question_id, version_id=version_id, person_id=actor.id, **said)
-        .on_conflict_do_update(index_elements=["question_id", "version_id", "person_id"], set_=said)
+        .values(
+            version_id=version_id,
+            rater=by.rater,
+            rater_key=by.key,
+            occasion=occasion,
+            person_id=by.person.id if by.person else None,
+            given_at=now,
+            **words,
+        )
+        .on_conflict_do_update(index_elements=["occasion", "version_id", "rater_key"], set_=words)
         .returning(Verdict)
     )
-    return session.scalars(write, execution_options={"populate_existing": True}).one()
+    verdict = session.scalars(write, execution_options={"populate_existing": True}).one()
+    corrections.after_verdict(session, session.get_one(Version, version_id), now=now)
+    return verdict
+
+
+def _check_reason(said: _Said) -> None:
+    if said.judgement is Judgement.INCORRECT and said.reason is None:
+        raise Invalid("判为有误时请选择原因。")
+    if said.judgement is Judgement.CORRECT and said.reason is not None:
+        raise Invalid("判为正确时不应填写有误的原因。")
+
+
+def _check_day(session: Session, version_id: int, by: _By, occasion: str, now: datetime) -> None:
+    """A verdict is corrected on the day on which it was given; of new ones a rater has so many a day."""
+    day = first_moment_of_day(now)
+    mine = select(Verdict.given_at).filter_by(occasion=occasion, version_id=version_id, rater_key=by.key)
+    given_at = session.scalar(mine)
+    if given_at is not None:
+        if given_at < day:
+            raise Conflict("评价只能在当天更正，这条评价已经过了当天。再次遇到这个答案时可以重新评价。")
+        return
+    rule = city_rules(session, now).rulebook.ratings
+    most = rule.most_a_day_agent if by.rater is Rater.AGENT else rule.most_a_day_citizen
+    today = select(func.count()).where(Verdict.rater_key == by.key, Verdict.at.between(day, now))
+    if (session.scalar(today) or 0) >= most:
+        raise Conflict(f"今天已评价 {most} 次，达到一天的上限，请明天再评价。")
 
 
 def record_gap(session: Session, *, question_id: int | None, text: str, note: str, actor: Person, now: datetime) -> Gap:

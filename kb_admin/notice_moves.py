@@ -21,6 +21,7 @@ from kb_admin.rules_in_force import InForce
 from kb_admin.wording import readable
 from kb_admin.worktime import Limit
 from models.errors import Conflict, Invalid
+from models.improvement import Defence
 from models.knowledge import Entry, Version
 from models.notices import Application, Notice
 from models.organisation import Person, Unit
@@ -134,7 +135,7 @@ def sign(session: Session, notice: Notice, *, actor: Person | None, now: datetim
 
 
 def finish(session: Session, notice: Notice, result: str, *, actor: Person | None, now: datetime) -> None:
-    """办结: every clock stops, open wishes for more time lapse, and the office is told."""
+    """办结: every clock stops, open wishes for more time and defences lapse, and the office is told."""
     words = readable(result, name="办理结果", longest=LONGEST_TEXT)
     by = actor.id if actor else None
     _move(session, notice, OPEN, S.COMPLETED, completed_at=now, completed_by_id=by, result=words)
@@ -156,7 +157,7 @@ def drop(session: Session, notice: Notice, reason: str, *, actor: Person | None,
     """取消: nothing is to be done any more."""
     words = readable(reason, name="取消的原因", longest=LONGEST_TEXT)
     was_sent = notice.status is not S.DRAFT
-    _move(session, notice, UNFINISHED, S.CANCELLED, remark=words)
+    _move(session, notice, UNFINISHED, S.CANCELLED, cancelled_at=now, remark=words)
     _close(session, notice, actor=actor, now=now)
     told = parties(session, notice.unit, *UNIT_PEOPLE) if was_sent else []
     _tell(session, notice, told, "cancelled", messages.cancelled(notice, words), at=now)
@@ -211,6 +212,8 @@ def _check_only_one(session: Session, entry: Entry | None) -> None:
 def _move(session: Session, notice: Notice, before: Collection[NoticeStatus], to: NoticeStatus, **values: Any) -> None:
     """The only writer of a notice's status. Raises Conflict when it stands elsewhere, or is moved by somebody else."""
     if notice.status not in before:
+        if notice.status is to:
+            raise Conflict(f"{notice.number} 已经是“{to.label}”，不用再办一次。")
         raise Conflict(f"{notice.number} 现为“{notice.status.label}”，不能改为“{to.label}”。请刷新后再看。")
     changed = (
         update(Notice)
@@ -226,9 +229,11 @@ def _move(session: Session, notice: Notice, before: Collection[NoticeStatus], to
 
 def _close(session: Session, notice: Notice, *, actor: Person | None, now: datetime) -> None:
     clocks.stop(session, notice, now, actor=actor)
-    wishes = update(Application).where(Application.notice_id == notice.id)
-    waiting = wishes.where(Application.status.in_((ApplicationStatus.ASKED, ApplicationStatus.CONSENTED)))
-    session.execute(waiting.values(status=ApplicationStatus.CANCELLED))
+    lapsed, waiting = ApplicationStatus.CANCELLED, (ApplicationStatus.ASKED, ApplicationStatus.CONSENTED)
+    wishes = update(Application).where(Application.notice_id == notice.id, Application.status.in_(waiting))
+    session.execute(wishes.values(status=lapsed))
+    defences = update(Defence).where(Defence.notice_id == notice.id, Defence.status.in_(waiting))
+    session.execute(defences.values(status=lapsed))
 
 
 def _tell(session: Session, notice: Notice, people: Collection[Person], what: str, text: str, *, at: datetime) -> None:

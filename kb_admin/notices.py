@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kb_admin import notice_moves
+from kb_admin.correctness import counted_versions
 from kb_admin.entry_notices import AT_GATE, answers_too, arrived_at_gate, left_gate, published, taken_back
 from kb_admin.notice_moves import OPEN, UNFINISHED, Subject
 from kb_admin.notifications import UNIT_PEOPLE
@@ -19,6 +20,7 @@ from kb_admin.permissions import acts_as, grants_of
 from kb_admin.rulebook import Party
 from kb_admin.rules_in_force import rules_of_unit
 from kb_admin.upserts import insert_into
+from kb_admin.versions import live_version
 from models.errors import Conflict, Forbidden, Invalid
 from models.knowledge import Entry, Version
 from models.notices import Notice, NoticeVersion
@@ -32,6 +34,7 @@ __all__ = [
     "answer_with",
     "answers_too",
     "arrived_at_gate",
+    "awaits_new_version",
     "cancel",
     "complete",
     "complete_once",
@@ -132,7 +135,7 @@ def complete(
     """
     _require(actor, notice.unit, UNIT_PEOPLE, "办结")
     if actor is not None:
-        _check_by_hand(notice)
+        _check_by_hand(session, notice)
         if notice.status is NoticeStatus.DISPATCHED:
             raise Conflict(f"{notice.number} 还没有签收，请先签收再办结。")
         if not result.strip():
@@ -177,6 +180,15 @@ def answer_with(session: Session, notice: Notice, version: Version) -> None:
     session.expire(notice, ["answers"])
 
 
+def awaits_new_version(session: Session, notice: Notice) -> bool:
+    """Whether this is a correction that the system asked for, since people found the entry wrong, and the entry still
+    answers as it did: only a new version ends it, or a defence that the office accepts (济源 art. 9(3)2)."""
+    if notice.kind is not NoticeKind.CORRECTION or notice.created_by_id is not None or notice.entry_id is None:
+        return False
+    live = live_version(session, notice.entry_id)
+    return live is not None and notice.version_id in counted_versions(session, live)
+
+
 def _subject(session: Session, kind: NoticeKind, unit: Unit, given: Subject) -> Subject:
     """What the notice is about, complete: a version's entry, and for a correction the version that answers now."""
     entry = given.entry or (given.version.entry if given.version else None)
@@ -193,11 +205,13 @@ def _subject(session: Session, kind: NoticeKind, unit: Unit, given: Subject) -> 
     return Subject(entry, version, given.gap, given.about)
 
 
-def _check_by_hand(notice: Notice) -> None:
+def _check_by_hand(session: Session, notice: Notice) -> None:
     if (notice.once or "").startswith(AT_GATE):
         raise Conflict(f"{notice.number} {BY_ITSELF.format(when='条目通过审核或退回')}")
     if notice.kind is NoticeKind.REVIEW:
         raise Conflict(f"{notice.number} {BY_ITSELF.format(when='逐条检查完毕')}")
+    if awaits_new_version(session, notice):
+        raise Conflict(f"{notice.number} {BY_ITSELF.format(when='新版发布')}认为原答案无误的，请提出申辩。")
 
 
 def _require(actor: Person | None, unit: Unit, wanted: Sequence[Party], what: str) -> None:

@@ -83,7 +83,7 @@ def _establish_person(session: Session, definition: PersonDefinition, password_h
     person = session.scalar(select(Person).where(Person.login == definition.login))
     created = person is None
     if person is None:
-        person = Person(login=definition.login, name=definition.name, password_hash=password_hash)
+        person = Person(login=definition.login, name=definition.name, password_hash=password_hash, team=definition.team)
     held = {(grant.role, grant.unit_id, grant.region_id) for grant in person.grants}
     for grant in definition.grants:
         unit_id = unit_named(session, grant.unit).id if grant.unit else None

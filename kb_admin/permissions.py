@@ -46,6 +46,16 @@ class Action(StrEnum):
     WRITE = "write"
     READ_KEYWORDS = "read_keywords"
     CALL_UNITS = "call_units"
+    TAKE_CALLS = "take_calls"
+    CONNECT_CALLS = "connect_calls"
+    READ_INCOMING = "read_incoming"
+    SEND_RATING_LINKS = "send_rating_links"
+    READ_VERDICTS = "read_verdicts"
+    HANDLE_GAPS = "handle_gaps"
+    READ_PROPOSALS = "read_proposals"
+    READ_STATISTICS = "read_statistics"
+    RUN_TESTS = "run_tests"
+    SET_WEIGHTS = "set_weights"
 
 
 WHO_MAY: dict[Action, frozenset[Role]] = {
@@ -80,6 +90,16 @@ WHO_MAY: dict[Action, frozenset[Role]] = {
     Action.WRITE: OFFICE | {Role.EDITOR, Role.COUNTY_OFFICE},
     Action.READ_KEYWORDS: OFFICE | {Role.COUNTY_OFFICE},
     Action.CALL_UNITS: OFFICE | {Role.COUNTY_OFFICE},
+    Action.TAKE_CALLS: frozenset({Role.AGENT}),
+    Action.CONNECT_CALLS: OFFICE | {Role.ADMINISTRATOR},
+    Action.READ_INCOMING: OFFICE | {Role.AGENT, Role.ANALYST},
+    Action.SEND_RATING_LINKS: OFFICE | {Role.AGENT},
+    Action.READ_VERDICTS: OFFICE | UNIT_ROLES | {Role.COUNTY_OFFICE, Role.ANALYST},
+    Action.HANDLE_GAPS: OFFICE,
+    Action.READ_PROPOSALS: OFFICE | {Role.EDITOR},
+    Action.READ_STATISTICS: OFFICE | {Role.COUNTY_OFFICE, Role.ANALYST, Role.UNIT_LEADER},
+    Action.RUN_TESTS: OFFICE | {Role.ANALYST},
+    Action.SET_WEIGHTS: OFFICE | {Role.ADMINISTRATOR},
 }
 """What a role may do wherever it is held. Whose entries a role sees is for the city's rulebook to say, so no role by
 itself allows SEE; who takes which step on a route, the rulebook says by ``Party``."""

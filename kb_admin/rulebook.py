@@ -219,6 +219,17 @@ class Duty:
 
 
 @dataclass(frozen=True)
+class RatingRule:
+    """How citizens are asked for a verdict, and how many of one rater are taken in a day."""
+
+    link_days: int
+    """How long a link sent to a caller can be used; 0: no links are sent."""
+    most_a_day_agent: int
+    most_a_day_citizen: int
+    source: Source
+
+
+@dataclass(frozen=True)
 class CorrectionRule:
     """正确率 below which a correction notice is drafted."""
 
@@ -229,6 +240,24 @@ class CorrectionRule:
     weights: Mapping[str, Fraction]
     """By rater: "agent", "citizen"."""
     dispatch: Dispatch
+    source: Source
+
+
+@dataclass(frozen=True)
+class StatisticsRule:
+    """What the figures on the pages of statistics mean here, where cities differ."""
+
+    direct_answer: str
+    """Name of the definition of the direct-answer rate that the city publishes."""
+    near: Fraction
+    """Correctness below which an entry that is not below the threshold is listed as near it; none are, where this is
+    not above the threshold."""
+    unused_days: int
+    """Neither opened, copied, judged nor answered with for so long: unused."""
+    unverified_days: int
+    """Neither published, reviewed nor judged for so long: unverified."""
+    repeat_days: int
+    """The same caller again on the same matter within so many days: not answered the first time."""
     source: Source
 
 
@@ -276,6 +305,7 @@ class Rulebook:
     """Level of each check on submission, by its name in ``kb_admin.checks``."""
     checklist: tuple[ChecklistItem, ...]
     duties: tuple[Duty, ...]
+    ratings: RatingRule
     correction: CorrectionRule
     rights: RightsRule
     categories_by: Party
@@ -285,6 +315,7 @@ class Rulebook:
     order_precedence: tuple[OrderRule, ...]
     order_extension_longest: Fraction
     """Of the original limit."""
+    statistics: StatisticsRule
     reports: tuple[str, ...]
     """Periods: "week", "month", "quarter", "year"."""
     bulletin: tuple[str, ...]

@@ -12,11 +12,13 @@ from kb_admin.rulebook import (
     Gate,
     NoticeRule,
     OrderRule,
+    RatingRule,
     Required,
     RightsRule,
     Route,
     Rulebook,
     Source,
+    StatisticsRule,
 )
 from kb_admin.rulebook_keys import SECTIONS
 from kb_admin.rulebook_text import Written
@@ -27,6 +29,8 @@ from models.values import EntryField, NoticeKind, Role
 KINDS = {kind.value: kind for kind in NoticeKind}
 FIELDS = {field.value: field for field in EntryField}
 ROLES = {role.value: role for role in Role}
+RATINGS = ("link_days", "most_a_day_agent", "most_a_day_citizen")
+STATISTICS = ("direct_answer", "near", "unused_days", "unverified_days", "repeat_days")
 
 
 def build(written: Written) -> Rulebook:
@@ -57,6 +61,7 @@ def build(written: Written) -> Rulebook:
             for name in written.items("checklist")
         ),
         duties=tuple(_duty(written, name) for name in written.items("duties")),
+        ratings=RatingRule(**{name: value[f"ratings.{name}"] for name in RATINGS}, source=source["ratings.link_days"]),
         correction=CorrectionRule(
             threshold=value["correction.threshold"],
             minimum_ratings=value["correction.minimum_ratings"],
@@ -72,6 +77,9 @@ def build(written: Written) -> Rulebook:
             OrderRule(name, value[f"orders.precedence.{name}"]) for name in written.items("orders.precedence")
         ),
         order_extension_longest=value["orders.extension_longest"],
+        statistics=StatisticsRule(
+            **{name: value[f"statistics.{name}"] for name in STATISTICS}, source=source["statistics.direct_answer"]
+        ),
         reports=value["reports.periods"],
         bulletin=value["reports.bulletin"],
         accountability=value["reports.accountability"],
@@ -210,6 +218,7 @@ def _values(rulebook: Rulebook) -> Iterable[tuple[str, Any]]:
             **{name: getattr(r.extension, name) for name in ("lead", "consent", "decides", "longest")},
         },
         "duties": _of_each({duty.name: duty for duty in r.duties}, ("notice", "every_months")),
+        "ratings": {name: getattr(r.ratings, name) for name in RATINGS},
         "correction": {
             **{
                 name: getattr(r.correction, name)
@@ -227,6 +236,7 @@ def _values(rulebook: Rulebook) -> Iterable[tuple[str, Any]]:
             "extension_longest": r.order_extension_longest,
             **{f"precedence.{rule.when}": rule.clock for rule in r.order_precedence},
         },
+        "statistics": {name: getattr(r.statistics, name) for name in STATISTICS},
         "reports": {"periods": r.reports, "bulletin": r.bulletin, "accountability": r.accountability},
     }
     return ((f"{section}.{key}", value) for section in SECTIONS for key, value in by_section[section].items())

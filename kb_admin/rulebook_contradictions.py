@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import combinations
 
+from kb_admin.definitions import call_rates
 from kb_admin.rulebook import Applies, ClockRule, Expiry, Party, Route, Rulebook, Scope
 from kb_admin.worktime import Limit, LimitUnit
 from models.values import NoticeKind, Role
@@ -37,6 +38,7 @@ def contradictions(rulebook: Rulebook) -> Iterator[str]:
     yield from _of_extension(rulebook)
     yield from _of_duties(rulebook)
     yield from _of_correction(rulebook)
+    yield from _of_statistics(rulebook)
     yield from _of_rights(rulebook)
     yield from _of_orders(rulebook)
 
@@ -171,6 +173,13 @@ def _of_correction(rulebook: Rulebook) -> Iterator[str]:
         yield "correction.threshold：应大于 0、不大于 100%"
     if not any(rulebook.correction.weights.values()):
         yield "correction.weights：话务员和市民的权重不能都是 0"
+
+
+def _of_statistics(rulebook: Rulebook) -> Iterator[str]:
+    known = [one.name for one in call_rates()]
+    if rulebook.statistics.direct_answer not in known:
+        named = f"没有名为“{rulebook.statistics.direct_answer}”的来电比率"
+        yield f"statistics.direct_answer：{named}，可写：{'、'.join(known)}"
 
 
 def _of_rights(rulebook: Rulebook) -> Iterator[str]:

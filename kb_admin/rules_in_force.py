@@ -18,8 +18,9 @@ from kb_admin import audit
 from kb_admin.calendar_years import added_years
 from kb_admin.permissions import Action, grants_of, require
 from kb_admin.published_years import PublishedYear
-from kb_admin.rulebook import Rulebook
+from kb_admin.rulebook import RightsRule, Rulebook
 from kb_admin.rulebook_files import DEFAULT, read, whole_text
+from kb_admin.visibility import NO_RIGHTS
 from kb_admin.worktime import Calendar, LimitUnit, OfficeHours, missing_calendar
 from models.errors import Conflict, Invalid, NotFound, Unavailable
 from models.organisation import Person, Region, Unit
@@ -68,6 +69,14 @@ def city_rules(session: Session, at: datetime) -> InForce:
     if city_id is None:
         raise Unavailable("库中还没有城市。请系统管理员先用 zhida organisation 建立区域和单位。")
     return rules_of(session, city_id, at)
+
+
+def city_rights(session: Session, now: datetime) -> RightsRule:
+    """The city's rule of rights. Where no city stands yet, nobody sees more than the public."""
+    try:
+        return city_rules(session, now).rulebook.rights
+    except Unavailable:
+        return NO_RIGHTS
 
 
 def unpublished_year(session: Session, now: datetime) -> int | None:

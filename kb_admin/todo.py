@@ -24,6 +24,7 @@ from kb_admin.waiting import (
     running_clocks,
     waiting_versions,
 )
+from models.improvement import Defence
 from models.knowledge import Version
 from models.notices import Application, CallTask, Clock, Notice
 from models.organisation import Person, Unit
@@ -92,6 +93,7 @@ def todo_of(session: Session, grants: Iterable[Grant], now: datetime) -> tuple[T
         *_versions(session, held),
         *_notices(session, held),
         *_applications(session, held, now),
+        *_defences(session, held),
         *_calls(session, held),
     )
     return tuple(sorted(tasks, key=_urgency))
@@ -102,7 +104,7 @@ def count_todo(session: Session, grants: Iterable[Grant], now: datetime) -> int:
     held = frozenset(grants)
     if not any(could_be(held, party) for party in Party):
         return 0
-    queries = (_notices_sql(held), _applications_sql(session, held, now), _calls_sql(held))
+    queries = (_notices_sql(held), _applications_sql(session, held, now), _defences_sql(held), _calls_sql(held))
     counted = (session.scalar(q.with_only_columns(func.count(), maintain_column_froms=True)) or 0 for q in queries)
     return count_waiting(session, held) + sum(counted)
 
@@ -266,6 +268,33 @@ def answered_by(
     if kind is ApplicationKind.CATEGORY:
         return (city_rules(session, now).rulebook.categories_by,)
     return (Party.LEADER,) if status is A.ASKED else (Party.OWN_OFFICE,)
+
+
+def _defences(session: Session, grants: frozenset[Grant]) -> list[Task]:
+    query = _defences_sql(grants).options(joinedload(Defence.notice).selectinload(Notice.clocks))
+    return [
+        Task(
+            kind=TaskKind.DECIDE,
+            step="整改申辩",
+            title=defence.notice.title,
+            unit=defence.notice.unit.name,
+            subject=defence.notice.number,
+            address=f"/notices/{defence.notice_id}#defence",
+            since=defence.asked_at,
+            clock=_first_running(defence.notice),
+        )
+        for defence in session.scalars(query.order_by(Defence.asked_at, Defence.id).limit(MOST))
+    ]
+
+
+def _defences_sql(grants: frozenset[Grant]) -> Select[Defence]:
+    """Units that hold that their entry is right, and wait for the office."""
+    return (
+        select(Defence)
+        .join(Notice, Notice.id == Defence.notice_id)
+        .join(Unit, Unit.id == Notice.unit_id)
+        .where(Defence.status == A.CONSENTED, party_sql(grants, Party.OWN_OFFICE))
+    )
 
 
 def _calls(session: Session, grants: frozenset[Grant]) -> list[Task]:

@@ -35,6 +35,8 @@ class PersonDefinition:
     login: str
     name: str
     grants: tuple[GrantDefinition, ...]
+    team: str = ""
+    """班组 of an agent; empty: none."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Bringing a database to the form that this version of the program expects."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +34,13 @@ def is_current(engine: Engine) -> bool:
     """Whether the database has exactly the form that this program expects."""
     with engine.connect() as connection:
         heads = MigrationContext.configure(connection).get_current_heads()
-    return set(heads) == set(ScriptDirectory(str(SCRIPTS)).get_heads())
+    return set(heads) == _newest()
+
+
+@cache
+def _newest() -> frozenset[str]:
+    """The last step that came with this program; it does not change while it runs."""
+    return frozenset(ScriptDirectory(str(SCRIPTS)).get_heads())
 
 
 def differences(engine: Engine) -> Sequence[object]:

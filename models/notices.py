@@ -50,6 +50,8 @@ class Notice(Base):
     signed_by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     completed_at: Mapped[datetime | None]
     completed_by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    cancelled_at: Mapped[datetime | None]
+    """Null also for what was cancelled before this was kept."""
     result: Mapped[str] = mapped_column(Text, default="")
     """办理结果, in the unit's words."""
     seen_at: Mapped[datetime | None]

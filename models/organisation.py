@@ -53,6 +53,8 @@ class Person(Base):
     password_hash: Mapped[str] = mapped_column(String(256))
     mail: Mapped[str] = mapped_column(String(256), default="", server_default="")
     """Where messages also go when mail is set up; empty: nowhere."""
+    team: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    """班组 of an agent; empty: none."""
     active: Mapped[bool] = mapped_column(default=True)
 
     grants: Mapped[list["RoleGrant"]] = relationship(

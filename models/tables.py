@@ -2,7 +2,10 @@
 
 from models import (  # noqa: F401 - importing them fills the metadata
     audit,
+    bench,
     duties,
+    improvement,
+    incoming,
     knowledge,
     messages,
     notices,

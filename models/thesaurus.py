@@ -105,9 +105,14 @@ def stored(sayings: Iterable[GroupSaying]) -> list[dict[str, object]]:
     return [{"word": s.word, "weight": s.weight, "both_ways": s.both_ways} for s in sayings]
 
 
-def newest_versions(session: Session) -> dict[str, GroupVersion]:
-    """By head, the version that holds, removed ones included; heads in the order of their last change."""
+def newest_versions(session: Session, *, until: datetime | None = None) -> dict[str, GroupVersion]:
+    """By head, the version that holds, removed ones included; heads in the order of their last change.
+
+    ``until``: those that held at that moment.
+    """
     newest = select(func.max(GroupVersion.id)).group_by(GroupVersion.head)
+    if until is not None:
+        newest = newest.where(GroupVersion.created_at <= until)
     versions = session.scalars(select(GroupVersion).where(GroupVersion.id.in_(newest)).order_by(GroupVersion.id))
     return {version.head: version for version in versions}
 

@@ -97,6 +97,86 @@ class FaultReason(Choice):
     OTHER = "other", "其他"
 
 
+class Rater(Choice):
+    """Who judges an answer (济源 art. 9(3)1)."""
+
+    AGENT = "agent", "话务员"
+    CITIZEN = "citizen", "市民"
+
+
+class Matter(Choice):
+    """诉求类别 of a call (庆阳 art. 15)."""
+
+    CONSULTATION = "consultation", "咨询"
+    HELP = "help", "求助"
+    COMPLAINT = "complaint", "投诉"
+    REPORT = "report", "举报"
+    SUGGESTION = "suggestion", "建议"
+    THANKS = "thanks", "致谢"
+    OTHER = "other", "其他"
+
+
+class Ending(Choice):
+    """How a call ended (梅州 art. 9(3), 庆阳 art. 20(3)). A call may also end without anybody saying how."""
+
+    ANSWERED = "answered", "直接解答"
+    THREE_WAY = "three_way", "三方通话"
+    EXPERT_SEAT = "expert_seat", "专家座席"
+    WORK_ORDER = "work_order", "转派工单"
+    REFUSED = "refused", "不予受理"
+    BROKEN_OFF = "broken_off", "来电中断"
+
+
+class UseKind(Choice):
+    """What an agent did with an answer on the screen."""
+
+    OPENED = "opened", "展开"
+    COPIED = "copied", "复制"
+
+
+class GapSignal(Choice):
+    """Why a question counts as one without a good answer; the first that fits, in this order."""
+
+    RECORDED = "recorded", "坐席登记"
+    JUDGED_WRONG = "judged_wrong", "判为有误"
+    NO_ANSWER = "no_answer", "未找到"
+    REFORMULATED = "reformulated", "换词再问"
+    LOW_CONFIDENCE = "low_confidence", "把握不大"
+    ABANDONED = "abandoned", "未得答复"
+
+
+class GapStatus(Choice):
+    """What has become of a group of questions without a good answer."""
+
+    OPEN = "open", "待处理"
+    SENT = "sent", "已派单位"
+    PROPOSED = "proposed", "已提相似问"
+    ANSWERED = "answered", "已能解答"
+    DISMISSED = "dismissed", "不予采编"
+
+
+class ProposalKind(Choice):
+    SIMILAR = "similar", "相似问法"
+    SYNONYM = "synonym", "同义词"
+
+
+class ProposalStatus(Choice):
+    OPEN = "open", "待定"
+    ACCEPTED = "accepted", "已采纳"
+    REJECTED = "rejected", "未采纳"
+    UNDONE = "undone", "已撤销"
+
+
+class RunStatus(Choice):
+    """How far a test run is."""
+
+    WAITING = "waiting", "等待"
+    RUNNING = "running", "运行中"
+    DONE = "done", "已完成"
+    FAILED = "failed", "失败"
+    STOPPED = "stopped", "已停止"
+
+
 class NoticeKind(Choice):
     """What the office asks of a unit, or a unit of itself."""
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
 from typing import Protocol
@@ -25,7 +25,7 @@ from retrieval.reader import Pair
 from retrieval.segment import Segment, Vocabularies
 from retrieval.spelling import Speller
 from retrieval.suggesting import suggestions
-from retrieval.tokens import Tokeniser
+from retrieval.tokens import Tokeniser, shipped_tokeniser
 from retrieval.vectors import Matrix
 
 SMALL = 500
@@ -67,6 +67,16 @@ def weights_for(encoder: TextEncoder | None, reader: PairReader | None) -> str:
     return "hybrid" if reader is None else "reader"
 
 
+@dataclass(frozen=True)
+class Means:
+    """What an index searches with, beside its entries."""
+
+    encoder: TextEncoder | None
+    reader: PairReader | None
+    ranker: CandidateRanker
+    thresholds: Thresholds
+
+
 class EmbeddedIndex:
     """A few segments, the oldest the largest, and rows switched off in them; readers never wait for the writer."""
 
@@ -84,7 +94,7 @@ class EmbeddedIndex:
         what it has encoded; used for entries, not for questions. ``reader``: reads the best few anew."""
         self._encoder = encoder
         self._entry_encoder = memory or encoder
-        self._tokeniser = tokeniser or Tokeniser()
+        self._tokeniser = tokeniser or shipped_tokeniser()
         self._reader = reader
         self._ranker = ranker or Ranker.load(weights_for(encoder, reader))
         self._thresholds = thresholds or Thresholds(direct=self._ranker.direct_threshold())
@@ -100,6 +110,32 @@ class EmbeddedIndex:
     def tokeniser(self) -> Tokeniser:
         """The one in use now."""
         return self._tokeniser
+
+    @property
+    def means(self) -> Means:
+        """What is in use now."""
+        return Means(self._encoder, self._reader, self._ranker, self._thresholds)
+
+    def frozen(self, means: Means) -> "EmbeddedIndex":
+        """The entries as they are at this moment, searched by these means; no later change reaches it.
+
+        The vectors of the entries are those that are here: ``means`` has this encoder or none.
+        """
+        with self._writing:
+            copy = EmbeddedIndex(
+                means.encoder,
+                reader=means.reader,
+                tokeniser=self._tokeniser,
+                ranker=means.ranker,
+                thresholds=means.thresholds,
+            )
+            copy._vocabularies, copy._generation, copy._speller = self._vocabularies, self._generation, self._speller
+            return copy
+
+    def use_weights(self, ranker: CandidateRanker, thresholds: Thresholds) -> None:
+        """From the next question on; one that is being searched now is ranked by either."""
+        with self._writing:
+            self._ranker, self._thresholds = ranker, thresholds
 
     def use(self, tokeniser: Tokeniser) -> None:
         """From now on questions, and entries still to come, are cut and read by this one.

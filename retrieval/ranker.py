@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,11 @@ class Linear:
             raise ValueError(f"weights for unknown features: {sorted(unknown)}")
         return cls(np.array([described.get(name, 0.0) for name in names]), described["intercept"])
 
+    def described(self, names: tuple[str, ...]) -> dict[str, float]:
+        """Five digits, by name."""
+        values = {name: round(float(weight), 5) for name, weight in zip(names, self.weights, strict=True)}
+        return values | {"intercept": round(float(self.intercept), 5)}
+
     def __call__(self, features: Floats | NDArray[np.float64]) -> NDArray[np.float64]:
         return features @ self.weights + self.intercept
 
@@ -105,17 +110,34 @@ class Ranker:
     promises: Mapping[float, float] = field(default_factory=dict)
     """Wrong answers in 100 direct ones, and the lowest score that kept to it on bases that the weights never saw,
     within bounds about what the score itself promises (``benchmarks.fit_ranker.thresholds``)."""
+    known_order: Linear | None = None
+    """The order that ``confidence`` was fitted with, where ``order`` is a later one: what is promised of direct answers
+    was measured with it. None: ``order`` itself."""
 
     @classmethod
     def load(cls, name: str) -> Self:
         """The committed weights ``reader``, ``hybrid`` (a model, but no reader) or ``words`` (neither)."""
-        described = json.loads((files("retrieval") / "weights" / f"{name}.json").read_text(encoding="utf-8"))
+        return cls.read(json.loads((files("retrieval") / "weights" / f"{name}.json").read_text(encoding="utf-8")))
+
+    @classmethod
+    def read(cls, described: Mapping[str, Any]) -> Self:
+        """Weights in the form of those files."""
         return cls(
             order=Linear.read(described["order"], NAMES),
             confidence=Linear.read(described["confidence"], CONFIDENCE_NAMES),
             reorder=Linear.read(described["reorder"], REORDER_NAMES) if "reorder" in described else None,
             promises={float(wrong): score for wrong, score in described.get("direct_threshold", {}).items()},
+            known_order=Linear.read(described["known_order"], NAMES) if "known_order" in described else None,
         )
+
+    def described(self) -> dict[str, dict[str, float]]:
+        """The weights in the form of those files; ``read`` takes them back."""
+        named = {"order": self.order.described(NAMES), "confidence": self.confidence.described(CONFIDENCE_NAMES)}
+        if self.reorder is not None:
+            named["reorder"] = self.reorder.described(REORDER_NAMES)
+        if self.known_order is not None:
+            named["known_order"] = self.known_order.described(NAMES)
+        return named | {"direct_threshold": {f"{wrong:g}": score for wrong, score in self.promises.items()}}
 
     def direct_threshold(self, wrong_per_100: float = PROMISE) -> float:
         """The score from which at most so many of 100 direct answers are expected to be wrong; between measured ones
@@ -139,7 +161,8 @@ class Ranker:
         best_first = np.lexsort((entry_ids, -values.round(9), ~exact))
         said = {} if exact.any() else self._said(best_first, values, read)
         best_first, distances = self._reordered(best_first, values, entry_ids, said)
-        confidence = float(self.confidence(summary(features, values, best_first, said)))
+        known = values if self.known_order is None else self.known_order(features)
+        confidence = float(self.confidence(summary(features, known, best_first, said)))
         if exact.sum() == 1:
             confidence = max(confidence, WORD_FOR_WORD_CONFIDENCE)
         if never_direct(features[best_first[0]]):

@@ -4,7 +4,6 @@ Only what neither the base nor the dictionary knows is touched, and only a word 
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Protocol
@@ -52,10 +51,10 @@ class Speller:
 
     def __init__(self) -> None:
         self._known: set[str] = set()
-        self._by_sound: dict[str, list[str]] = defaultdict(list)
-        self._by_pinyin: dict[str, list[str]] = defaultdict(list)
-        self._by_initials: dict[str, list[str]] = defaultdict(list)
-        self._by_rest: dict[str, list[str]] = defaultdict(list)
+        self._by_sound: dict[str, tuple[str, ...]] = {}
+        self._by_pinyin: dict[str, tuple[str, ...]] = {}
+        self._by_initials: dict[str, tuple[str, ...]] = {}
+        self._by_rest: dict[str, tuple[str, ...]] = {}
         self._longest_pinyin = 0
 
     @classmethod
@@ -68,7 +67,7 @@ class Speller:
         copied._known = set(self._known)
         copied._longest_pinyin = self._longest_pinyin
         for index in ("_by_sound", "_by_pinyin", "_by_initials", "_by_rest"):
-            getattr(copied, index).update((key, words[:]) for key, words in getattr(self, index).items())
+            getattr(copied, index).update(getattr(self, index))
         return copied
 
     def learn(self, words: Iterable[str]) -> None:
@@ -78,14 +77,14 @@ class Speller:
                 continue
             self._known.add(word)
             syllables = _syllables(word)
-            self._by_sound[_blurred(syllables)].append(word)
+            _add(self._by_sound, _blurred(syllables), word)
             pinyin = "".join(syllables)
-            self._by_pinyin[pinyin].append(word)
+            _add(self._by_pinyin, pinyin, word)
             self._longest_pinyin = max(self._longest_pinyin, len(pinyin))
-            self._by_initials["".join(s[0] for s in syllables)].append(word)
+            _add(self._by_initials, "".join(s[0] for s in syllables), word)
             if len(word) > 2:
                 for i in range(len(word)):
-                    self._by_rest[word[:i] + word[i + 1 :]].append(word)
+                    _add(self._by_rest, word[:i] + word[i + 1 :], word)
 
     def mend(self, text: str, base: WordsOfBase) -> tuple[str, tuple[Mended, ...]]:
         """``text`` (normalised) with its slips mended, and which."""
@@ -140,6 +139,10 @@ class Speller:
                     best[end] = option if now is None or option < now else now
         whole = best[len(typed)]
         return whole[2] if whole else _most_used(self._by_initials.get(typed, ()), use)
+
+
+def _add(index: dict[str, tuple[str, ...]], key: str, word: str) -> None:
+    index[key] = (*index.get(key, ()), word)
 
 
 def _is_odd(piece: str, base: WordsOfBase) -> bool:

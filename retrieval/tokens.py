@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import rjieba
@@ -92,6 +92,13 @@ def bigrams(text: str) -> list[str]:
     return pairs
 
 
+@lru_cache(maxsize=4)
+def shipped_tokeniser(own_words: tuple[str, ...] = ()) -> Tokeniser:
+    """The one with the thesaurus that comes with the product, and an office's own words; it never changes, so one for
+    all."""
+    return Tokeniser(own_words)
+
+
 @cache
 def _bare_jieba() -> rjieba.Jieba:
     """With no word but its own."""
@@ -101,7 +108,7 @@ def _bare_jieba() -> rjieba.Jieba:
 @cache
 def _plain_jieba() -> rjieba.Jieba:
     """With the words that come with the product alone."""
-    return Tokeniser()._jieba
+    return shipped_tokeniser()._jieba
 
 
 @cache

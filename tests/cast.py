@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.clock import utc_now
@@ -65,6 +66,19 @@ INTERNAL_CONTACT = replace(
 )
 
 
+LOGINS = {
+    "agent": "zuoxi",
+    "editor": "caibian",
+    "reviewer": "shenhe",
+    "leader": "lingdao",
+    "office": "rexianban",
+    "county_office": "quxian",
+    "analyst": "fenxi",
+    "administrator": "guanli",
+    "stranger": "luren",
+}
+
+
 @dataclass(frozen=True)
 class Cast:
     """Two units of a city, one of a county, and everybody who has a say; the stranger edits for another unit."""
@@ -86,7 +100,27 @@ class Cast:
 
 
 def assemble(session: Session) -> Cast:
-    """Everybody, written to the base."""
+    """Everybody, from a base that holds them already, else written to it."""
+    return recall(session) if session.scalar(select(Region.id).limit(1)) else write(session)
+
+
+def recall(session: Session) -> Cast:
+    """Everybody, as ``write`` left them."""
+    people = {person.login: person for person in session.scalars(select(Person))}
+    regions = {region.name: region for region in session.scalars(select(Region))}
+    units = {unit.name: unit for unit in session.scalars(select(Unit))}
+    return Cast(
+        city=regions[CITY],
+        county=regions[COUNTY],
+        unit=units[SOCIAL_SECURITY],
+        county_unit=units[COUNTY_SOCIAL_SECURITY],
+        other_unit=units[POLICE],
+        **{post: people[login] for post, login in LOGINS.items()},
+    )
+
+
+def write(session: Session) -> Cast:
+    """Everybody, and what a city has before its first entry, committed."""
     city = Region(name=CITY, level=Level.CITY)
     session.add(city)
     session.flush()
@@ -104,15 +138,15 @@ def assemble(session: Session) -> Cast:
         unit=unit,
         county_unit=county_unit,
         other_unit=other,
-        agent=_person("zuoxi", "陈坐席", RoleGrant(role=Role.AGENT)),
-        editor=_person("caibian", "林采编", RoleGrant(role=Role.EDITOR, unit=unit)),
-        reviewer=_person("shenhe", "王审核", RoleGrant(role=Role.REVIEWER, unit=unit)),
-        leader=_person("lingdao", "赵分管", RoleGrant(role=Role.UNIT_LEADER, unit=unit)),
-        office=_person("rexianban", "刘热线办", RoleGrant(role=Role.CITY_OFFICE)),
-        county_office=_person("quxian", "孙区办", RoleGrant(role=Role.COUNTY_OFFICE, region=county)),
-        analyst=_person("fenxi", "周分析", RoleGrant(role=Role.ANALYST)),
-        administrator=_person("guanli", "吴管理", RoleGrant(role=Role.ADMINISTRATOR)),
-        stranger=_person("luren", "郑外单位", RoleGrant(role=Role.EDITOR, unit=other)),
+        agent=_person("agent", "陈坐席", RoleGrant(role=Role.AGENT)),
+        editor=_person("editor", "林采编", RoleGrant(role=Role.EDITOR, unit=unit)),
+        reviewer=_person("reviewer", "王审核", RoleGrant(role=Role.REVIEWER, unit=unit)),
+        leader=_person("leader", "赵分管", RoleGrant(role=Role.UNIT_LEADER, unit=unit)),
+        office=_person("office", "刘热线办", RoleGrant(role=Role.CITY_OFFICE)),
+        county_office=_person("county_office", "孙区办", RoleGrant(role=Role.COUNTY_OFFICE, region=county)),
+        analyst=_person("analyst", "周分析", RoleGrant(role=Role.ANALYST)),
+        administrator=_person("administrator", "吴管理", RoleGrant(role=Role.ADMINISTRATOR)),
+        stranger=_person("stranger", "郑外单位", RoleGrant(role=Role.EDITOR, unit=other)),
     )
     people = [value for value in vars(cast).values() if isinstance(value, Person)]
     session.add_all(people)
@@ -156,8 +190,8 @@ def _coming_years() -> list[CalendarYear]:
     return [CalendarYear(year=y, holidays=[], workdays=[], source="检验用", added_at=NOW) for y in unknown]
 
 
-def _person(login: str, name: str, grant: RoleGrant) -> Person:
-    return Person(login=login, name=name, password_hash=_password_hash(), grants=[grant])
+def _person(post: str, name: str, grant: RoleGrant) -> Person:
+    return Person(login=LOGINS[post], name=name, password_hash=_password_hash(), grants=[grant])
 
 
 @cache

@@ -13,6 +13,7 @@ from api.passwords import hash_password
 from api.security import LONGEST_LOGIN, set_password
 from api.settings import Settings
 from kb_admin.permissions import UNIT_ROLES
+from kb_admin.wording import readable
 from models.errors import Conflict, Invalid, NotFound
 from models.organisation import Person, Region, RoleGrant, Unit
 from models.values import Role
@@ -22,6 +23,7 @@ commands = typer.Typer(help="人员与岗位。", no_args_is_help=True)
 MAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
 LONGEST_MAIL = 254
 """RFC 5321, 4.5.3.1.3, less the brackets."""
+LONGEST_TEAM = 64
 ROLES = "，".join(f"{role.value}（{role.label}）" for role in Role)
 FromInput = Annotated[bool, typer.Option("--password-stdin", help="从标准输入读取密码，供脚本使用。")]
 
@@ -73,6 +75,19 @@ def change_mail(
     say(f"{login} 的邮件地址现为：{address.strip() or '（无）'}。")
 
 
+@commands.command("team")
+def change_team(
+    login: Annotated[str, typer.Argument(help="登录名。")],
+    team: Annotated[str, typer.Argument(help="班组，如 早班一组；写成空的引号即不属于任何班组。")],
+) -> None:
+    """改话务员的班组；此后的来电记在新班组名下，以前的不变。"""
+    with base_session(Settings()) as session:
+        name = readable(team, name="班组", longest=LONGEST_TEAM)
+        person_named(session, login).team = name
+        session.commit()
+    say(f"{login} 的班组现为：{name or '（无）'}。")
+
+
 @commands.command("close")
 def close(login: Annotated[str, typer.Argument(help="登录名。")]) -> None:
     """停用账号；该人员不能再登录，其令牌也随即失效，记录保留。"""
@@ -90,7 +105,8 @@ def list_people() -> None:
         for person in session.scalars(select(Person).order_by(Person.login)):
             places = ((g, g.unit.name if g.unit else g.region.name if g.region else "") for g in person.grants)
             roles = "、".join(f"{g.role.label}（{place}）" if place else g.role.label for g, place in places)
-            say(f"{person.login:<16} {person.name:<8} {roles}{'' if person.active else '  已停用'}")
+            team = f"  {person.team}" if person.team else ""
+            say(f"{person.login:<16} {person.name:<8} {roles}{team}{'' if person.active else '  已停用'}")
 
 
 def checked_mail(address: str) -> str:

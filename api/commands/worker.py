@@ -11,7 +11,9 @@ from api.clock import utc_now
 from api.commands.console import base_session, engine_of, require_base, say
 from api.dates import moment
 from api.delivering import Courier, sessions_of, ways_out
+from api.learning import Learner
 from api.settings import Settings
+from api.wiring import words_of
 from api.worker import Worker
 from kb_admin import deliveries
 
@@ -28,7 +30,8 @@ def worker() -> None:
         signal.signal(told, lambda *_: stop.set())
     with engine_of(settings) as engine, ExitStack() as running:
         open_session = sessions_of(engine, settings)
-        for part in (Worker(open_session), *(Courier(open_session, way) for way in ways_out(settings))):
+        learner = Learner(open_session, words_of(settings))
+        for part in (Worker(open_session), learner, *(Courier(open_session, way) for way in ways_out(settings))):
             part.start()
             running.callback(part.stop)
         say("定时工作已开始。按 Ctrl+C 停止。")

@@ -175,6 +175,7 @@ async function ask(question, { remember, rank, literally = false }) {
     else history.pushState(null, "", at);
   }
   show(question, text, rank);
+  document.dispatchEvent(new CustomEvent("answered"));
 }
 
 function submit() {
@@ -203,6 +204,7 @@ function open(rank) {
     else history.pushState({ candidate: true }, "", shownAddress(rank));
   }
   say(`第 ${rank} 条：${wanted.querySelector("h2").textContent.trim()}`);
+  tell("opened", wanted);
   const { top } = wanted.getBoundingClientRect();
   if (top < 0 || top > innerHeight / 2) wanted.scrollIntoView();
   backToBox();
@@ -261,6 +263,23 @@ function nothingSelected() {
 }
 
 // The clipboard interface exists on https and localhost only; halls run plain http, so the old way stays.
+async function toClipboard(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const spare = document.createElement("textarea");
+  spare.value = text;
+  spare.className = "unseen";
+  document.body.append(spare);
+  spare.select();
+  document.execCommand("copy");
+  spare.remove();
+  backToBox();
+}
+
+// What is done with an answer belongs to the call; see call.js.
+function tell(kind, card) {
+  document.dispatchEvent(new CustomEvent("answer-used", { detail: { kind, card } }));
+}
+
 async function copy() {
   const card = current();
   backToBox();
@@ -268,18 +287,8 @@ async function copy() {
   if (!("copy" in card.dataset)) return say("相近内容不是答案，不能复制口径");
   const internal = "internal" in card.dataset;
   if (internal && !sure(`copy ${card.id}`, "内部内容，再按一次 Ctrl+C 复制")) return;
-  const text = card.dataset.copy;
-  if (navigator.clipboard) await navigator.clipboard.writeText(text);
-  else {
-    const spare = document.createElement("textarea");
-    spare.value = text;
-    spare.className = "unseen";
-    document.body.append(spare);
-    spare.select();
-    document.execCommand("copy");
-    spare.remove();
-    backToBox();
-  }
+  await toClipboard(card.dataset.copy);
+  tell("copied", card);
   say(internal ? "已复制内部提示，勿对外宣读" : "已复制口径");
 }
 
@@ -339,7 +348,30 @@ async function send(piece, submitter) {
   say(words);
 }
 
-const ALT_KEYS = { KeyY: judgeRight, KeyN: judgeWrong, KeyG: recordGap, KeyD: unfold,
+// 短信评价: the text for the caller, copied at once.
+async function invite(piece) {
+  const body = new URLSearchParams(new FormData(piece));
+  const reply = await read(piece.getAttribute("action"), { method: "POST", body, headers: { "X-Piece": "1" } });
+  backToBox();
+  if (reply.problem) return complain(`没有短信可发：${reply.problem}`);
+  complain("");
+  const fragment = document.createRange().createContextualFragment(reply.text);
+  const words = fragment.querySelector("label").textContent.trim();
+  const text = fragment.querySelector(".invited").dataset.copy;
+  piece.replaceWith(fragment);
+  await toClipboard(text);
+  say(words.replace(/[：:]$/, ""));
+}
+
+function inviteCaller() {
+  const card = current();
+  if (!card) return;
+  const form = card.querySelector("form.invite");
+  if (form) form.requestSubmit();
+  else say(card.querySelector(".invited") ? "短信内容已在卡片下方" : "这一条不能请来电人评价");
+}
+
+const ALT_KEYS = { KeyY: judgeRight, KeyN: judgeWrong, KeyG: recordGap, KeyD: unfold, KeyS: inviteCaller,
   KeyW: () => openCard()?.classList.toggle("shows-why") };
 
 function onAlt(event) {
@@ -439,6 +471,10 @@ document.addEventListener("click", (event) => {
 });
 
 result.addEventListener("submit", (event) => {
+  if (event.target.matches("form.invite")) {
+    event.preventDefault();
+    return invite(event.target);
+  }
   if (!event.target.matches("form.verdict, form.gap, form.gap-back")) return;
   event.preventDefault();
   send(event.target, event.submitter);
@@ -457,6 +493,12 @@ form.addEventListener("submit", (event) => {
   submit();
 });
 keys.addEventListener("close", backToBox);
+// What has been typed since the key was pressed is the new caller's: only the question before it goes.
+document.addEventListener("call-began", ({ detail }) => {
+  if (box.value !== detail.before) return;
+  stopAsking();
+  clear();
+});
 box.addEventListener("pointerdown", () => (fresh = false));
 box.addEventListener("input", () => {
   grow();

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from random import Random
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 
 from benchmarks.simulation import entry_work, notice_work, strangers, unit_work
 from benchmarks.simulation.city import found
 from benchmarks.simulation.ledger import Ledger
 from benchmarks.simulation.plain_time import DAY, PlainCalendar, midnight
-from benchmarks.simulation.world import HOUR, WORKERS_FIRST, World
+from benchmarks.simulation.world import HOUR, WORKERS_FIRST, World, in_a_hurry
 from benchmarks.simulation.written_rules import WrittenRules
 from models.database import open_engine, sessions
 from models.migrate import upgrade
@@ -160,8 +160,4 @@ def _last_working_day(calendar: PlainCalendar, first: date) -> date:
 
 
 def _open(database_url: str) -> Engine:
-    """As the service does, but for SQLite's waiting for the disk: nothing here outlives a power cut."""
-    engine = open_engine(database_url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
-    return engine
+    return in_a_hurry(open_engine(database_url))

@@ -151,6 +151,21 @@ def test_a_new_password_ends_sessions_and_a_login_name_is_taken_once(zhida: Zhid
     assert "已停用" in zhida("user", "list")
 
 
+def test_an_agent_has_a_team_until_another_is_named(zhida: Zhida) -> None:
+    zhida("setup", "--demo")
+    assert "早班一组" in zhida("user", "list")
+    assert "晚班二组" in zhida("user", "team", "zuoxi", " 晚班二组 ")
+    listed = zhida("user", "list")
+    assert "晚班二组" in listed
+    assert "早班一组" not in listed
+    zhida("user", "team", "zuoxi", "")
+    assert "晚班二组" not in zhida("user", "list")
+    with pytest.raises(ValueError, match="最多 64 字"):
+        zhida("user", "team", "zuoxi", "组" * 65)
+    with pytest.raises(ValueError, match="meiyou"):
+        zhida("user", "team", "meiyou", "晚班")
+
+
 def test_a_real_citys_organisation_comes_from_a_file(zhida: Zhida, tmp_path: Path) -> None:
     zhida("setup")
     file = tmp_path / "机构.json"

@@ -197,15 +197,25 @@ def test_an_editor_may_not_judge_and_sees_no_button(visit: Visit, people: Cast, 
     assert "话务员" in page
 
 
-def test_a_verdict_is_shown_again_with_the_same_words(
-    visit: Visit, people: Cast, entry: Version, base: Session
-) -> None:
+def test_a_verdict_is_shown_again_in_the_same_call(visit: Visit, people: Cast, entry: Version, base: Session) -> None:
     browser = visit(people.agent)
     ask(browser)
     judge(browser, base, entry, judgement="correct")
     assert "已判正确" in ask(browser)
-    assert "已判" not in ask(browser, "社保卡丢了")
+    assert "已判正确" in ask(browser, "社保卡丢了")
     assert "已判" not in ask(visit(people.office))
+    assert browser.post("/call/begin", headers=PIECE).status_code == 200
+    assert "已判" not in ask(browser)
+
+
+def test_outside_calls_a_verdict_is_shown_again_with_the_same_words(
+    visit: Visit, people: Cast, entry: Version, base: Session
+) -> None:
+    browser = visit(people.office)
+    ask(browser)
+    judge(browser, base, entry, judgement="correct")
+    assert "已判正确" in ask(browser)
+    assert "已判" not in ask(browser, "社保卡丢了")
 
 
 def test_a_gap_is_taken_back_within_a_minute_by_who_recorded_it(
@@ -250,7 +260,7 @@ def test_a_gap_in_the_callers_words_reaches_the_office(visit: Visit, people: Cas
     reply = visit(people.agent).post("/gap", data={"text": words, "note": "河东区"}, headers=PIECE)
     assert "已记录" in reply.text
     assert base.scalars(select(Gap)).one().text == words
-    listed = visit(people.office).get("/gaps").text
+    listed = visit(people.office).get("/gaps/recorded").text
     assert words in listed
     assert "陈坐席" in listed
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.datasets import Query, read_corpus, read_queries
-from benchmarks.measures import Answered, auroc, best_direct_rate, figures, judge
+from benchmarks.measures import Answered, best_direct_rate, figures, judge
 from benchmarks.quality import write_results
+from kb_admin.bench_figures import auroc
 from models.errors import FileRefused
 
 SCORER = Path(__file__).parents[3] / "shared" / "tools" / "score.py"

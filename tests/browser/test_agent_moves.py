@@ -96,7 +96,7 @@ def test_no_card_is_judged_before_it_is_opened(choice: Page, base: Session) -> N
     assert base.scalars(select(Verdict)).all() == []
     choice.keyboard.press("Alt+y")
     expect(choice.locator(".card:visible .recorded")).to_contain_text("已判正确")
-    opened = choice.locator(".card:visible [name=version_id]").get_attribute("value")
+    opened = choice.locator(".card:visible .verdict [name=version_id]").get_attribute("value")
     assert str(base.scalars(select(Verdict)).one().version_id) == opened
 
 

@@ -3,8 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,15 +14,10 @@ from models.knowledge import Version
 from models.notices import Notice
 from models.values import CHINA, NoticeKind
 from tests.browser.conftest import Open
-from tests.browser.test_other_pages import HALF_SCREEN, SERIOUS
+from tests.browser.looks import at_half_a_screen, faults_in_both_themes, serious_faults
 from tests.cast import SOCIAL_SECURITY, Cast
 
 TITLE = "补充新生儿参保的办事指南"
-
-
-def serious_faults(page: Page) -> list[tuple[str, str]]:
-    found = [fault for fault in Axe().run(page).response["violations"] if fault["impact"] in SERIOUS]
-    return [(fault["id"], fault["nodes"][0]["html"]) for fault in found]
 
 
 def test_a_collection_notice_goes_to_the_unit_is_extended_completed_and_seen(
@@ -110,7 +104,6 @@ def test_a_unit_looks_through_its_entries_by_keyboard(
     assert found == {"SB-001": (Finding.STILL_RIGHT, ""), "SB-002": (Finding.TO_CHANGE, "1 月起停办")}
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize(
     "path",
     [
@@ -118,9 +111,7 @@ def test_a_unit_looks_through_its_entries_by_keyboard(
         *("/notices/1/print", "/calls", "/applications", "/notifications", "/categories", "/keywords", "/reviews"),
     ],
 )
-def test_axe_finds_nothing_serious(
-    open_as: Open, people: Cast, base: Session, entry: Version, *, path: str, dark: bool
-) -> None:
+def test_axe_finds_nothing_serious(open_as: Open, people: Cast, base: Session, entry: Version, path: str) -> None:
     long_ago = utc_now() - timedelta(days=30)
     notice = notices.open_notice(
         base,
@@ -133,5 +124,6 @@ def test_axe_finds_nothing_serious(
     )
     notices.dispatch(base, notice, actor=people.office, now=long_ago)
     base.commit()
-    for size in ((1280, 860), HALF_SCREEN):
-        assert serious_faults(open_as(people.office, path, dark=dark, size=size)) == []
+    page = open_as(people.office, path)
+    assert faults_in_both_themes(page) == []
+    assert faults_in_both_themes(at_half_a_screen(page)) == []

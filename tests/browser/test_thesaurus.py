@@ -1,13 +1,12 @@
 """The thesaurus in a browser: found, changed and tried by keyboard, with and without scripts, in both themes."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from api.wiring import Services
 from models.knowledge import Version
 from tests.browser.conftest import Open
-from tests.browser.test_other_pages import HALF_SCREEN, SERIOUS
+from tests.browser.looks import faults_in_both_themes, needs_sideways_scrolling
 from tests.cast import Cast
 
 OPENED = "/thesaurus?q=社会保障卡&open=社会保障卡&try=社保卡丢了要花多少钱"
@@ -48,15 +47,8 @@ def test_a_conflict_keeps_what_was_typed(open_as: Open, people: Cast) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_half_a_screen_needs_no_sideways_scrolling(open_as: Open, people: Cast, path: str) -> None:
-    page = open_as(people.office, path, size=HALF_SCREEN)
-    assert page.evaluate("document.documentElement.scrollWidth") <= HALF_SCREEN[0]
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("path", PATHS)
-def test_axe_finds_nothing_serious(open_as: Open, people: Cast, path: str, dark: bool) -> None:
-    page = open_as(people.office, path, dark=dark)
+def test_axe_finds_nothing_serious_and_half_a_screen_is_enough(open_as: Open, people: Cast, path: str) -> None:
+    page = open_as(people.office, path)
     page.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
-    found = [fault for fault in Axe().run(page).response["violations"] if fault["impact"] in SERIOUS]
-    assert [(fault["id"], fault["nodes"][0]["html"]) for fault in found] == []
+    assert faults_in_both_themes(page) == []
+    assert not needs_sideways_scrolling(page)

@@ -43,6 +43,16 @@ ALLOWED: dict[Action, set[str]] = {
     Action.READ_MINE: UNITS_AND_OFFICES,
     Action.WRITE: {"city_office", "county_office", "editor"},
     Action.ADOPT_RULEBOOK: {"city_office"},
+    Action.TAKE_CALLS: {"agent"},
+    Action.CONNECT_CALLS: {"city_office", "administrator"},
+    Action.READ_INCOMING: {"city_office", "agent", "analyst"},
+    Action.SEND_RATING_LINKS: {"city_office", "agent"},
+    Action.READ_VERDICTS: UNITS_AND_OFFICES | {"analyst"},
+    Action.HANDLE_GAPS: {"city_office"},
+    Action.READ_PROPOSALS: {"city_office", "editor"},
+    Action.READ_STATISTICS: {"city_office", "county_office", "analyst", "unit_leader"},
+    Action.RUN_TESTS: {"city_office", "analyst"},
+    Action.SET_WEIGHTS: {"city_office", "administrator"},
 }
 
 

@@ -3,7 +3,7 @@ words that do not change once they were handed in."""
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -98,13 +98,16 @@ class Life:
         version, person = self.version(), self.random.choice(self.crowd.people)
         name = self.random.choice(list(DOES))
         if self.random.random() < 0.7:
-            version, person, name = self.random.choice(self.possible() or [(version, person, name)])
+            version, person, name = next(self.possible(), (version, person, name))
         DOES[name](self.session, version, person, self.now)
 
-    def possible(self) -> list[tuple[Version, Person, MoveName]]:
-        """What pages would offer to anybody."""
+    def possible(self) -> Iterator[tuple[Version, Person, MoveName]]:
+        """What pages would offer to anybody, in any order."""
         recent = [(version, person) for version in self.versions()[-6:] for person in self.crowd.people]
-        return [(version, person, move.name) for version, person in recent for move in self.offered(version, person)]
+        for version, person in self.random.sample(recent, len(recent)):
+            moves = self.offered(version, person)
+            for move in self.random.sample(moves, len(moves)):
+                yield version, person, move.name
 
     def offered(self, version: Version, person: Person) -> tuple[Move, ...]:
         return lifecycle.possible_moves(self.session, version, grants_of(person), self.now)
