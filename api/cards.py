@@ -349,4 +349,5 @@ def _said(result: Result, cards: Sequence[Card]) -> str:
 
 
 def _title(card: Card) -> str:
-    return f"{'（内部）' if card.internal else ''}{card.question.striptags()}"
+    caution = f"，{card.caution}" if card.caution else ""
+    return f"{'（内部）' if card.internal else ''}{card.question.striptags()}{caution}"

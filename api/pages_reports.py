@@ -148,7 +148,7 @@ def cases_page(
     if unit is not None and unit not in units:
         raise NotFound("没有这个单位，或您不能查看它的统计。")
     within = reach if unit is None else Reach(unit_ids=frozenset({unit}))
-    cases = _cases(name, chosen.period, within)
+    cases = _cases(session, name, chosen.period, within)
     count = session.scalar(select(func.count()).select_from(cases.subquery())) or 0
     filters = {
         "span": chosen.period.span.value,
@@ -252,10 +252,12 @@ def _whole_city(session: Session, caller: Caller) -> Reach:
     return reach
 
 
-def _cases(name: str, period: Period, reach: Reach) -> Cases:
+def _cases(session: Session, name: str, period: Period, reach: Reach) -> Cases:
     if not name.startswith(FAULT):
         return cases_sql(name, period, reach)
-    found = fault_cases(name.removeprefix(FAULT), period, reach)
+    title = name.removeprefix(FAULT)
+    named = title in city_rules(session, utc_now()).rulebook.accountability
+    found = fault_cases(title, period, reach) if named else None
     if found is None:
         raise NotFound("系统没有可以说明这种情形的数据。")
     return found

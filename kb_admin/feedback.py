@@ -23,6 +23,9 @@ LONGEST_WORDS = 2000
 TIME_TO_TAKE_BACK = timedelta(minutes=1)
 """A slip of the hand is noticed at once; later the office may have begun to work on the gap."""
 
+UNVOUCHED = "callers-of:"
+"""How the key begins under which the unknown callers of one agent count, where no call platform tells of them."""
+
 
 def judge(
     session: Session,
@@ -136,7 +139,8 @@ def _check_day(session: Session, version_id: int, by: _By, occasion: str, now: d
             raise Conflict("评价只能在当天更正，这条评价已经过了当天。再次遇到这个答案时可以重新评价。")
         return
     rule = city_rules(session, now).rulebook.ratings
-    most = rule.most_a_day_agent if by.rater is Rater.AGENT else rule.most_a_day_citizen
+    one_citizen = by.rater is Rater.CITIZEN and not by.key.startswith(UNVOUCHED)
+    most = rule.most_a_day_citizen if one_citizen else rule.most_a_day_agent
     today = select(func.count()).where(Verdict.rater_key == by.key, Verdict.at.between(day, now))
     if (session.scalar(today) or 0) >= most:
         raise Conflict(f"今天已评价 {most} 次，达到一天的上限，请明天再评价。")

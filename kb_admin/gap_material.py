@@ -22,9 +22,8 @@ from models.values import EARLIEST, Ending, GapSignal, Judgement, Outcome
 
 NAME = "gap_material"
 """Of its ``Progress``: the second up to which all has been looked at; calls on the line have not."""
-LOOK_BACK = timedelta(hours=3)
-"""Looked through once more each time: what was being written while one looked, and calls that were found only later to
-have ended when something last happened in them (``incoming.IDLE_WITH_PLATFORM`` and some)."""
+LOOK_BACK = timedelta(hours=1)
+"""Looked through once more each time: what was being written while one looked."""
 MOST_LOST = timedelta(minutes=10)
 """Of one question: an agent who is silent for longer is at something else."""
 AT_ONCE = 500

@@ -13,13 +13,20 @@ from models.values import Judgement, Outcome, Rater, UseKind
 
 def answered_with(session: Session, call: IncomingCall, version_id: int | None = None) -> int | None:
     """The version that the caller was given: the one named, else judged correct last, else copied last, else opened
-    last, else the last direct answer; None when there was none. Raises NotFound for one that was not shown."""
+    last, else the last direct answer, leaving out what the agent judged wrong; None when there was none. Raises
+    NotFound for one that was not shown."""
     if version_id is not None:
         if not shown_in(session, call, version_id):
             raise NotFound("这次来电没有给出过该条目。")
         return version_id
-    ways = (_judged(call), _used(call, UseKind.COPIED), _used(call, UseKind.OPENED), _direct(call))
-    return next((version for way in ways if (version := session.scalar(way.limit(1))) is not None), None)
+    wrong = set(session.scalars(_judged(call, Judgement.INCORRECT)))
+    ways = (
+        _judged(call, Judgement.CORRECT),
+        _used(call, UseKind.COPIED),
+        _used(call, UseKind.OPENED),
+        _direct(call),
+    )
+    return next((version for way in ways for version in session.scalars(way) if version not in wrong), None)
 
 
 def last_act(session: Session, call: IncomingCall) -> datetime:
@@ -53,11 +60,11 @@ def was_shown(session: Session, question_id: int, version_id: int) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def _judged(call: IncomingCall) -> Select[int]:
+def _judged(call: IncomingCall, judgement: Judgement) -> Select[int]:
     by_agent = (Verdict.rater == Rater.AGENT, Verdict.person_id == call.person_id)
     judged = select(Verdict.version_id).join(Question, Question.id == Verdict.question_id)
-    right = judged.where(Question.call_id == call.id, Verdict.judgement == Judgement.CORRECT, *by_agent)
-    return right.order_by(Verdict.at.desc(), Verdict.id.desc())
+    said = judged.where(Question.call_id == call.id, Verdict.judgement == judgement, *by_agent)
+    return said.order_by(Verdict.at.desc(), Verdict.id.desc())
 
 
 def _used(call: IncomingCall, kind: UseKind) -> Select[int]:

@@ -16,7 +16,9 @@ from kb_admin import lifecycle
 from kb_admin.check_privacy import holds_numbers
 from kb_admin.content_rules import MAX_PHRASING, content_faults
 from kb_admin.courses import is_party, origins_of, refuse_other_systems, require_writer, writers
+from kb_admin.notifications import parties, tell_inside
 from kb_admin.permissions import Action, grants_of, may, require
+from kb_admin.rulebook import Party
 from kb_admin.rules_in_force import rules_of_unit
 from kb_admin.wording import readable
 from models.errors import Conflict, Invalid
@@ -72,7 +74,16 @@ def propose_similar(
     proposal.made_by = proposal.made_by or actor
     proposal.evidence, proposal.support, proposal.against = dict(evidence), support, against
     session.flush()
+    if actor is not None:
+        _tell_editors(session, proposal, entry, asked_by=actor, at=now)
     return proposal
+
+
+def _tell_editors(session: Session, proposal: Proposal, entry: Entry, *, asked_by: Person, at: datetime) -> None:
+    """What a colleague asks for waits for nobody's visit to the list; what the system finds is listed daily."""
+    others = [person for person in parties(session, entry.unit, Party.EDITOR) if person.id != asked_by.id]
+    text = f"{asked_by.name}建议为 {entry.code} 增加相似问法“{proposal.text}”，请采纳或写明不采纳的原因。"
+    tell_inside(session, others, f"proposal:{proposal.id}:asked", text=text, address="/proposals", at=at)
 
 
 def taken_up_again(proposal: Proposal) -> bool:

@@ -11,8 +11,7 @@ from kb_admin.reports import UnitRow
 from kb_admin.unit_cases import UNIT_FIGURES
 
 FEWEST_CASES = 10
-"""Of fewer cases a share says little of a unit; 历城 annex 1 likewise leaves units with fewer than 10 orders out of
-one of its scores."""
+"""Of fewer cases a share says little of a unit: one case more or less moves it by over ten points."""
 LOWER_IS_BETTER = frozenset(
     {"unit_sent_back", "unit_notices_expired", "unit_second_notices", "unit_corrections", "unit_entries_removed"}
 )

@@ -125,8 +125,14 @@ def rate(
 
 
 def rater_of(call: IncomingCall) -> str:
-    """Who called, as verdicts know them: by key or by link, in one call it is one caller, known or not."""
-    return f"caller:{call.caller}" if call.caller else f"call:{call.id}"
+    """Who called, as verdicts know them: by key or by link, in one call it is one caller, known or not.
+
+    A call that no platform vouches for may be the agent's own doing. The unknown callers of one agent are therefore one
+    rater together: somebody who opens his own links outvotes nobody.
+    """
+    if call.caller:
+        return f"caller:{call.caller}"
+    return f"{feedback.UNVOUCHED}{call.person_id}" if call.reference is None else f"call:{call.id}"
 
 
 def form_key(session: Session, token: str, now: datetime) -> str:

@@ -62,7 +62,8 @@ class Verdict(Base):
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"))
     rater: Mapped[Rater] = mapped_column(choice(Rater))
     rater_key: Mapped[str] = mapped_column(String(80))
-    """Who it is, however often they judge: "person:12", "caller:<keyed hash>", "call:5" of an unknown caller."""
+    """Who it is, however often they judge: "person:12", "caller:<keyed hash>", "call:5" of an unknown caller; where no
+    call platform vouches for calls, "callers-of:12" of all unknown callers of one agent."""
     occasion: Mapped[str] = mapped_column(String(32))
     """The call in which it was shown, "call:5"; outside a call the question, "question:9"."""
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)

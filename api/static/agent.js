@@ -203,7 +203,8 @@ function open(rank) {
     if (history.state?.candidate) history.replaceState({ candidate: true }, "", shownAddress(rank));
     else history.pushState({ candidate: true }, "", shownAddress(rank));
   }
-  say(`第 ${rank} 条：${wanted.querySelector("h2").textContent.trim()}`);
+  const told = [wanted.querySelector("h2"), wanted.querySelector(".caution b")];
+  say(`第 ${rank} 条：${told.flatMap((part) => part?.textContent.trim() ?? []).join("，")}`);
   tell("opened", wanted);
   const { top } = wanted.getBoundingClientRect();
   if (top < 0 || top > innerHeight / 2) wanted.scrollIntoView();

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from tests.api.test_cli import Say, Zhida, say, zhida  # noqa: F401 - fixtures
 from tests.api.test_bench_pages import workbook
+from tests.api.test_cli import Say, Zhida, say, zhida  # noqa: F401 - fixtures
 
 ROWS = (("身份证丢了怎么补办", "GA-001"), ("火星移民怎么报名", "无"))
 

@@ -222,6 +222,7 @@ def test_a_caller_who_has_judged_enough_today_keeps_the_link(
 ) -> None:
     question = base.scalars(select(Question)).one()
     record = base.scalars(select(RatingLink)).one()
+    record.call.caller = "c" * 64
     for _ in range(10):
         other = Question(text="甲", asked_at=utc_now(), outcome=question.outcome, took_ms=1)
         base.add(other)
@@ -231,7 +232,7 @@ def test_a_caller_who_has_judged_enough_today_keeps_the_link(
                 question_id=other.id,
                 version_id=entry.id,
                 rater="citizen",
-                rater_key=f"call:{record.call_id}",
+                rater_key=f"caller:{'c' * 64}",
                 occasion=f"question:{other.id}",
                 judgement="correct",
                 given_at=utc_now(),

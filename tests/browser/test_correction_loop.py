@@ -61,6 +61,7 @@ def test_from_five_verdicts_to_a_new_version_that_counts_afresh(
     expect(office.get_by_text("办理中")).to_be_visible()
     type_and_ask(agent, QUESTION)
     expect(agent.locator(".card:visible .caution")).to_contain_text("整改中")
+    expect(agent.locator("#said")).to_contain_text("整改中")
 
     editor = open_as(people.editor, "/todo")
     editor.get_by_role("link", name="正确率 60.0%").click()

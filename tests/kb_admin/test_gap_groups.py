@@ -116,6 +116,12 @@ def test_two_groups_become_one(session: Session, cast: Cast, group: GapGroup) ->
     assert gap_groups.count_items(session, group) == 4
 
 
+def test_what_was_sent_is_not_sent_again_from_an_old_page(session: Session, cast: Cast, group: GapGroup) -> None:
+    send(session, cast, group)
+    with pytest.raises(Conflict, match="已经是“已派单位”"):
+        send(session, cast, group)
+
+
 def test_what_was_sent_is_not_swallowed(session: Session, cast: Cast, group: GapGroup) -> None:
     other = make_group(session, cast, "在外省怎么补社保卡")
     send(session, cast, other)

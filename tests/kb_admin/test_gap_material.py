@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from kb_admin import feedback
 from kb_admin.gap_material import Heard, HeardCall, collect, material_of
 from kb_admin.gap_words import close_in_words, says_something
-from kb_admin.incoming import IDLE_WITH_PLATFORM
 from models.improvement import GapItem
 from models.incoming import AnswerUse, IncomingCall
 from models.knowledge import Version
@@ -133,15 +132,6 @@ def test_a_call_that_is_ended_hours_later_at_its_last_act_is_not_missed(session:
         assert collected(session, NOW + timedelta(hours=hours)) == {}
     held.ended_at = NOW + MINUTE
     assert collected(session, NOW + timedelta(hours=10)) == {CARD: S.NO_ANSWER}
-
-
-def test_a_call_that_is_found_to_have_ended_long_ago_is_not_passed_over(session: Session, cast: Cast) -> None:
-    held = a_call(session, cast, ended=False)
-    ask(session, cast, CARD, O.NONE, call=held)
-    later = NOW + IDLE_WITH_PLATFORM
-    assert collected(session, later) == {}
-    held.ended_at = NOW
-    assert collected(session, later + 10 * MINUTE) == {CARD: S.NO_ANSWER}
 
 
 def test_what_was_done_with_the_answers_counts(session: Session, cast: Cast, version: Version) -> None:

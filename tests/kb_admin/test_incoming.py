@@ -19,7 +19,7 @@ from models.incoming import AnswerUse, IncomingCall, ServiceKey
 from models.knowledge import Version
 from models.organisation import Person, RoleGrant
 from models.usage import Question, ShownAnswer, Verdict
-from models.values import Ending, Judgement, Matter, Outcome, Rater, Role, UseKind
+from models.values import Ending, FaultReason, Judgement, Matter, Outcome, Rater, Role, UseKind
 from tests.cast import DAY, LOST_CARD, NOW, RESIDENCE_PERMIT, Cast, published
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -370,3 +370,28 @@ def test_the_matter_of_a_day_that_is_over_stands_still(session: Session, cast: C
         incoming.end(session, call, None, actor=cast.agent, now=NOW + DAY, matter=Matter.COMPLAINT)
     session.rollback()
     incoming.end(session, call, None, actor=cast.agent, now=NOW + DAY)
+
+
+def test_an_answer_that_the_agent_judged_wrong_answered_nothing(session: Session, cast: Cast, card: Version) -> None:
+    question = asked(session, cast.agent, card, outcome=Outcome.DIRECT)
+    incoming.use(
+        session, question_id=question.id, version_id=card.id, kind=UseKind.COPIED, actor=cast.agent, now=NOW + MINUTE
+    )
+    session.add(
+        Verdict(
+            question_id=question.id,
+            version_id=card.id,
+            rater=Rater.AGENT,
+            rater_key=f"person:{cast.agent.id}",
+            occasion=f"call:{question.call_id}",
+            person_id=cast.agent.id,
+            judgement=Judgement.INCORRECT,
+            reason=FaultReason.OUTDATED,
+            given_at=NOW + MINUTE,
+            at=NOW + MINUTE,
+        )
+    )
+    session.flush()
+    call = call_of(session, question)
+    incoming.end(session, call, Ending.ANSWERED, actor=cast.agent, now=NOW + 2 * MINUTE)
+    assert (call.ending, call.version_id) == (Ending.ANSWERED, None)

@@ -74,6 +74,12 @@ def test_an_act_is_possible_only_where_the_notice_stands(
         ACTS[act](session, notice, actor)
 
 
+def test_an_act_from_an_old_page_is_told_to_be_done_already(session: Session, cast: Cast) -> None:
+    notice = brought_to(session, cast, NoticeStatus.CANCELLED)
+    with pytest.raises(Conflict, match="已经是“已取消”，不用再办一次"):
+        ACTS["cancel"](session, notice, cast.office)
+
+
 @pytest.mark.parametrize(("status", "act"), [(status, act) for status in POSSIBLE for act in sorted(POSSIBLE[status])])
 def test_every_act_is_refused_to_who_has_no_part_in_it(
     session: Session, cast: Cast, status: NoticeStatus, act: str

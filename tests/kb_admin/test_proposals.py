@@ -10,6 +10,7 @@ from kb_admin import lifecycle, proposals
 from models.errors import Conflict, Forbidden, Invalid
 from models.improvement import Proposal
 from models.knowledge import Version
+from models.messages import Notification
 from models.values import Origin, ProposalStatus, VersionStatus
 from tests.cast import LOST_CARD, NOW, Cast, published
 
@@ -42,6 +43,16 @@ def test_the_same_text_is_one_proposal_with_the_newest_evidence(session: Session
     assert again is first
     assert (first.support, first.against, first.evidence) == (5, 0, {"question_ids": [4]})
     assert (first.status, first.made_by) == (P.OPEN, None)
+
+
+def test_the_units_editors_hear_of_what_a_colleague_proposes_once(session: Session, cast: Cast, live: Version) -> None:
+    propose(session, live, "系统自己找到的问法")
+    messages = select(Notification).where(Notification.address == "/proposals")
+    assert session.scalars(messages).all() == []
+    for _ in range(2):
+        proposals.propose_similar(session, live.entry, TEXT, evidence={}, actor=cast.office, now=NOW)
+    (message,) = session.scalars(messages)
+    assert (message.person_id, TEXT in message.text) == (cast.editor.id, True)
 
 
 @pytest.mark.parametrize("text", [LOST_CARD.question, LOST_CARD.similar[1]])

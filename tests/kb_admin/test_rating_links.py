@@ -10,6 +10,8 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from kb_admin import deliveries, feedback, incoming, lifecycle, rating_links
+from kb_admin.corrections import under_correction
+from kb_admin.correctness import correctness_of
 from kb_admin.rating_links import LinkExpired, LinkUsed
 from kb_admin.rules_in_force import adopt, city_rules
 from models.database import sessions
@@ -63,11 +65,31 @@ def test_the_caller_judges_the_version_that_was_shown(
     assert verdict.note == "窗口说已经不收费了"
 
 
-def test_a_known_caller_is_one_rater_and_an_unknown_one_is_the_call(
+def test_the_unknown_callers_of_one_agent_are_one_rater_unless_a_platform_vouches_for_the_call(
     session: Session, cast: Cast, card: Version, call: IncomingCall
 ) -> None:
     unknown = rate(session, invite(session, call, card, cast.agent))
-    assert unknown.rater_key == f"call:{call.id}"
+    assert unknown.rater_key == f"callers-of:{cast.agent.id}"
+    incoming.end(session, call, None, actor=cast.agent, now=NOW + timedelta(minutes=1))
+    vouched = incoming.begin(session, actor=cast.agent, now=NOW + timedelta(minutes=1), reference="P-1")
+    asked(session, cast.agent, card, at=timedelta(minutes=1))
+    said = rate(session, invite(session, vouched, card, cast.agent, NOW + timedelta(minutes=2)), now=NOW + DAY)
+    assert said.rater_key == f"call:{vouched.id}"
+
+
+def test_an_agent_who_opens_his_own_links_brings_no_entry_below_the_threshold(
+    session: Session, cast: Cast, card: Version
+) -> None:
+    for number in range(8):
+        at = timedelta(minutes=10 * number)
+        own = incoming.begin(session, actor=cast.agent, now=NOW + at)
+        asked(session, cast.agent, card, at=at)
+        rate(session, invite(session, own, card, cast.agent, NOW + at), now=NOW + at, **WRONG)
+    assert correctness_of(session, card, NOW + DAY).incorrect_raters == 1
+    assert under_correction(session, [card.entry_id]) == {}
+
+
+def test_a_known_caller_is_one_rater(session: Session, cast: Cast, card: Version, call: IncomingCall) -> None:
     later = incoming.begin(session, actor=cast.agent, now=NOW + timedelta(minutes=1), caller="c" * 64)
     asked(session, cast.agent, card, at=timedelta(minutes=1))
     known = rate(session, invite(session, later, card, cast.agent, NOW + timedelta(minutes=2)), now=NOW + DAY)
