@@ -224,6 +224,8 @@ ORDERS = {
 
 
 def _ordered(found: list[Found], sort: str) -> list[Found]:
-    """By code first: a stable sort keeps that among equals."""
-    key = ORDERS.get(sort.removeprefix("-"), ORDERS["rate"])
-    return sorted(sorted(found, key=ORDERS["code"]), key=key, reverse=sort.startswith("-"))
+    """By code first: a stable sort keeps that among equals. By rate, those that too few have judged come last: a rate
+    of one verdict says nothing."""
+    name = sort.removeprefix("-") if sort.removeprefix("-") in ORDERS else "rate"
+    ordered = sorted(sorted(found, key=ORDERS["code"]), key=ORDERS[name], reverse=sort.startswith("-"))
+    return sorted(ordered, key=lambda each: each.count.standing is Standing.FEW) if name == "rate" else ordered

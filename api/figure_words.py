@@ -40,7 +40,7 @@ def shown(figure: Rate | Figure, now: datetime, *, before: Rate | Figure | None 
         formula=formula_words(figure),
         left_out=left_out_words(figure),
         time=period_words(figure.period) if figure.period else f"{moment(now)} 的情况",
-        change=change_words(figure, before),
+        change=f"{change_words(figure, before)}{unfinished_words(figure, before, now)}",
     )
 
 
@@ -81,6 +81,12 @@ def left_out_words(figure: Rate | Figure) -> str:
 def period_words(period: Period) -> str:
     """Its name and its days."""
     return period.title if period.title == period.words else f"{period.title}（{period.words}）"
+
+
+def unfinished_words(figure: Rate | Figure, before: Rate | Figure | None, now: datetime) -> str:
+    """Said where part of a period is compared with a whole one."""
+    compared = before is not None and before.value is not None and figure.value is not None
+    return "（本期还没有结束）" if compared and figure.period and figure.period.end > now else ""
 
 
 def change_words(figure: Rate | Figure, before: Rate | Figure | None) -> str:

@@ -17,6 +17,7 @@ from api.listing import PAGE_SIZE, Listing, offset_of
 from api.pages_agent import PageCaller
 from api.pages_dashboard import Word, period_given
 from api.pages_entries import Number
+from api.report_calls import call_lines, count_calls
 from api.report_entries import LISTED, count_lines, entries_behind, entries_workbook, entry_lines
 from api.report_view import case_address, names_of_units, rate_cells, unit_heads, view_of
 from api.report_workbook import workbook
@@ -28,9 +29,9 @@ from kb_admin.definitions import definition
 from kb_admin.figures import statistics_reach
 from kb_admin.figures_entries import EntryRows
 from kb_admin.periods import Period, Span
-from kb_admin.permissions import Reach
+from kb_admin.permissions import Action, Reach, may
 from kb_admin.ranking import FEWEST_CASES, LOWER_IS_BETTER, measures, ranked
-from kb_admin.rates import published_name
+from kb_admin.rates import Where, calls_behind, published_name
 from kb_admin.reports import report, unit_rows
 from kb_admin.rules_in_force import city_rules
 from kb_admin.unit_cases import UNIT_FIGURES, Cases, cases_sql, read_cases
@@ -119,7 +120,7 @@ def ranking_page(
         "by": definition(by),
         "measures": [definition(name) for name in measures(published)],
         "placed": ranked(unit_rows(session, published, chosen.period, reach), by),
-        "has_cases": by in UNIT_FIGURES,
+        "cases_at": "/reports/cases/" if by in UNIT_FIGURES else "/reports/calls/" if definition(by).calls else "",
         "lower": by in LOWER_IS_BETTER,
         "fewest": FEWEST_CASES,
         "spans": list(Span),
@@ -150,12 +151,6 @@ def cases_page(
     within = reach if unit is None else Reach(unit_ids=frozenset({unit}))
     cases = _cases(session, name, chosen.period, within)
     count = session.scalar(select(func.count()).select_from(cases.subquery())) or 0
-    filters = {
-        "span": chosen.period.span.value,
-        "day": str(chosen.period.first),
-        "until": str(chosen.period.last) if chosen.period.span is Span.DAYS else "",
-        "unit": str(unit or ""),
-    }
     context = {
         "chosen": chosen,
         "title": name.removeprefix(FAULT) if name.startswith(FAULT) else definition(name).title,
@@ -164,9 +159,43 @@ def cases_page(
         "units": units,
         "cases": read_cases(session, cases, limit=PAGE_SIZE, offset=offset_of(page_number)),
         "address": case_address,
-        "listing": Listing(f"/reports/cases/{name}", filters, page_number, count),
+        "listing": Listing(f"/reports/cases/{name}", _filters(chosen, unit), page_number, count),
     }
     return page(request, "report_cases.html", caller, context)
+
+
+@router.get("/reports/calls/{name}")
+def calls_page(
+    *,
+    request: Request,
+    session: UsingSession,
+    caller: PageCaller,
+    name: str,
+    span: Word = "",
+    day: Word = "",
+    until: Word = "",
+    unit: Number = None,
+    page_number: Page = 1,
+) -> HTMLResponse:
+    """Every single call behind a rate, of one unit or of all that one may read."""
+    reach = statistics_reach(session, caller.grants, utc_now())
+    chosen = Chosen(_period(span, day, until))
+    units = names_of_units(session, reach)
+    if unit is not None and unit not in units:
+        raise NotFound("没有这个单位，或您不能查看它的统计。")
+    ids = reach.unit_ids if unit is None else frozenset({unit})
+    where = Where() if reach.everything and unit is None else Where(unit_ids=ids)
+    calls = calls_behind(session, name, chosen.period, where=where)
+    context = {
+        "chosen": chosen,
+        "definition": definition(name),
+        "unit": unit,
+        "units": units,
+        "lines": call_lines(session, calls, limit=PAGE_SIZE, offset=offset_of(page_number)),
+        "reads_calls": reach.everything and may(caller.grants, Action.READ_INCOMING),
+        "listing": Listing(f"/reports/calls/{name}", _filters(chosen, unit), page_number, count_calls(session, calls)),
+    }
+    return page(request, "report_calls.html", caller, context)
 
 
 @router.get("/reports/entries/{name}")
@@ -224,6 +253,13 @@ def bulletin_page(
         "now": now,
     }
     return page(request, "bulletin.html", caller, context)
+
+
+def _filters(chosen: Chosen, unit: int | None) -> dict[str, str]:
+    """By the names that they have in the address."""
+    period = chosen.period
+    until = str(period.last) if period.span is Span.DAYS else ""
+    return {"span": period.span.value, "day": str(period.first), "until": until, "unit": str(unit or "")}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import io
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from fractions import Fraction
 
 import pytest
@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 
 from api.clock import utc_now
 from api.report_workbook import value_cell
-from kb_admin import lifecycle, notices
+from kb_admin import incoming, lifecycle, notices
 from kb_admin.definitions import definition
 from kb_admin.figures import Figure
 from models.organisation import Person
-from models.values import CHINA, NoticeKind
+from models.usage import Question, ShownAnswer
+from models.values import CHINA, Ending, NoticeKind
 from tests.cast import DAY, LOST_CARD, RESIDENCE_PERMIT, Cast, published
 from tests.conftest import Visit
 
@@ -153,3 +154,36 @@ def test_a_median_of_hours_is_a_number_in_the_workbook() -> None:
     figure = Figure(definition("gap_hours"), 3, median=Fraction(29, 4))
     assert value_cell(figure) == pytest.approx(7.2)
     assert isinstance(value_cell(figure), float)
+
+
+def test_a_units_rate_leads_to_each_call(visit: Visit, base: Session, people: Cast) -> None:
+    now = utc_now()
+    version = published(base, LOST_CARD, code="SB-001", now=now - 5 * DAY)
+    other = published(base, RESIDENCE_PERMIT, code="HJ-001", now=now - 5 * DAY)
+    for number, shown in enumerate((version, version, other)):
+        at = now - DAY + timedelta(minutes=10 * number)
+        call = incoming.begin(base, actor=people.agent, now=at, reference=f"P-{number}")
+        told = [ShownAnswer(rank=1, version_id=shown.id, score=0.9)]
+        question = Question(
+            text="怎么办",
+            person_id=people.agent.id,
+            call_id=call.id,
+            asked_at=at,
+            outcome="direct",
+            took_ms=1,
+            shown=told,
+        )
+        base.add(question)
+        base.flush()
+        incoming.end(base, call, Ending.ANSWERED, actor=people.agent, now=at + timedelta(minutes=1))
+    base.commit()
+    today = now.astimezone(CHINA).date()
+    worked = MONTH.format(first=today - 10 * DAY, last=today)
+    office, leader = visit(people.office), visit(people.leader)
+    ranking = office.get(f"/reports/ranking?{worked}").text
+    links = {a.replace("&amp;", "&") for a in re.findall(r'href="(/reports/calls/[^"]*)"', ranking)}
+    (mine,) = (link for link in links if link.endswith(f"unit={people.unit.id}"))
+    assert office.get(mine).text.count("计入分子") == 2
+    assert leader.get(f"/reports/calls/direct_answer_rate?{worked}").text.count("计入分子") == 2
+    assert leader.get(f"/reports/calls/direct_answer_rate?{worked}&unit={people.other_unit.id}").status_code == 404
+    assert visit(people.editor).get(mine).status_code == 403
