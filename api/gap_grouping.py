@@ -37,7 +37,7 @@ GROUPING, RERUN = "gap_grouping", "gap_rerun"
 GAPS_LOCK = 0x5A48_4741
 """Key of PostgreSQL's advisory lock: one process groups at a time."""
 AT_ONCE = 5000
-"""Questions grouped in one transaction: some ten seconds with their encoding."""
+"""Questions grouped in one transaction."""
 ASKED_AGAIN = 10
 """Wordings of a group that are asked again: the most frequent ones."""
 ENOUGH = 0.5

@@ -78,7 +78,7 @@ def run(data: Path, encoder: Encoder, most: int, sizes: Sequence[int], say: Say)
                 means.setdefault(way, []).append(quality)
     lines += [
         "",
-        f"没有用来选定阈值的 {len(REPORTED_ON)} 个数据集的平均：",
+        f"没有用来拟合阈值的 {len(REPORTED_ON)} 个数据集的平均（分组前都看过，见 docs/decisions/0009）：",
         "",
         "| 方法 | V-measure | B³ F |",
         "|---|---:|---:|",

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 MEANING = 0.7
 """Share of the vectors' cosine in how alike two questions are; the rest is their terms'."""
 ALIKE = 0.75
-"""So alike two sides are at least. Fitted with MEANING by ``zhida bench grouping --fit``."""
+"""So alike two sides are at least. How both were chosen stands in docs/decisions/0009."""
 ALIKE_BY_TERMS = 0.35
 """The same without a model."""
 NEAR = 0.72

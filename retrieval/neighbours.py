@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from retrieval.vectors import Matrix
 
 EXACT = 2e7
-"""Products of two rows that are computed one and all: half a second, for 512 columns."""
+"""Products of two rows that are computed one and all."""
 BLOCK = 1024
 LOOKED_INTO = 12
 """Of the cells those nearest to a row."""

@@ -1,6 +1,6 @@
 """Texts as rows of weighted characters and neighbouring pairs of them: how far two texts use the same rare ones.
 
-Beside the encoder's vectors pairs and characters do as well as words and pairs (docs/decisions/0009), and cost a tenth.
+Beside the encoder's vectors pairs and characters do about as well as words and pairs (docs/decisions/0009).
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 SINGLE = 0.5
-"""Weight of a character beside a pair of them: 0.5 did best of 0, 0.5 and 1."""
+"""Weight of a character beside a pair of them; a little better than without characters."""
 IMAGINED = 1000
 """Texts without any of the terms that are counted in: of five questions no term can be said to be rare."""
 FOLDED = 512

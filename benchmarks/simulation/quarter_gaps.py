@@ -170,7 +170,9 @@ def _propose(quarter: Quarter, session: Session, group: GapGroup, matter: Matter
         select(Entry)
         .join(Version)
         .where(Version.status == VersionStatus.PUBLISHED, Entry.id == quarter.entry_of(matter.about))
-    ).one()
+    ).first()
+    if entry is None:  # taken off at this moment
+        return False
     try:
         with session.begin_nested():
             words = group.standard_question or group.label

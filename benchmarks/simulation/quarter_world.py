@@ -193,7 +193,7 @@ def open_quarter(plan: QuarterPlan, database_url: str, folder: Path, say: Say) -
     calendar = PlainCalendar(rules.hours)
     loaded_at = calendar.worked_on(plan.begins - 7 * DAY, timedelta(seconds=1))
     shipped = read_demonstration()
-    rows, held_back = _without_one_phrasing(shipped.rows)
+    rows, held_back = _without_one_phrasing(row for row in shipped.rows if _is_in_force(row, plan))
     truth = damage(rows, plan.faults, plan.begins, plan.ends, Random(f"{plan.seed}:damage"))
     with services.open_session() as session:
         city, agents = _establish(session, shipped, plan, loaded_at)
@@ -215,6 +215,12 @@ def open_quarter(plan: QuarterPlan, database_url: str, folder: Path, say: Say) -
     if plan.calls >= WORTH_ANOTHER_PROCESS:
         quarter.ahead = SearchAhead(services.settings)
     return quarter
+
+
+def _is_in_force(row: CandidateRow, plan: QuarterPlan) -> bool:
+    """From the first day to the last: what begins or ends by itself meanwhile would be a fault that nobody planted."""
+    begins, ends = row.content.valid_from, row.content.valid_to
+    return (begins is None or begins <= plan.begins) and (ends is None or ends >= plan.ends)
 
 
 def _without_one_phrasing(rows: Iterable[CandidateRow]) -> tuple[list[CandidateRow], dict[str, str]]:
