@@ -14,7 +14,7 @@ from typing import Any
 FIT_ON = ("i_shenzhen_intents", "pairs_lcqmc", "pairs_epidemic_medical")
 """A city's services, everyday questions, medicine."""
 REPORTED_ON = ("pairs_simclue", "pairs_atec", "pairs_bq")
-"""No threshold is fitted on these, though all six sets were looked at before they were divided so (docs/decisions/0009):
+"""No threshold is fitted on these, though all six sets were seen before they were divided so (docs/decisions/0009):
 they are not held back in earnest. The last two come from a few matters of one bank each: of most of their questions
 nobody said whether they are the same, so that who puts together what belongs together is counted as wrong."""
 
