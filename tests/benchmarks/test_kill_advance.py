@@ -1,5 +1,7 @@
 """A worker that is killed in the middle costs nothing; the measurement sees it when it does."""
 
+import time
+
 import pytest
 from sqlalchemy.orm import Session
 
@@ -20,6 +22,7 @@ def test_the_recount_sees_a_step_that_is_not_one_transaction(sqlite_url: str, mo
     def in_halves(session: Session, *given: object) -> bool:
         moved = whole(session, *given)  # type: ignore[arg-type]
         session.commit()
+        time.sleep(0.03)  # so that it is killed here, whatever else the machine does
         return moved
 
     monkeypatch.setattr(clocks, "_move_on", in_halves)
