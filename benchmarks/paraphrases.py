@@ -55,6 +55,12 @@ def all_texts(data: Path) -> Iterator[str]:
                 yield column[row]
 
 
+def all_groups(data: Path) -> Iterator[list[str]]:
+    """Every group of every pair set, those of one text too."""
+    for path in sorted(data.glob("pairs_*/pairs.jsonl")):
+        yield from _connected(_pairs(path))
+
+
 def _connected(pairs: Iterable[tuple[str, str, bool]]) -> list[list[str]]:
     """Groups in the order of their first text, as the set has it."""
     up: dict[str, str] = {}
