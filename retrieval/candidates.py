@@ -1,18 +1,24 @@
 """Stage 1: where the words of the question stand, and the entries worth a closer look, from every field by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.generation import Generation, Mask
-from retrieval.postings import Floats, Found, Postings, bm25, find
+from retrieval.generation import Generation, Seen
+from retrieval.postings import Found, Postings, best_rows, bm25, find
 from retrieval.question import Slot, Understood
 from retrieval.segment import Segment
+from retrieval.statistics import Statistics
+from retrieval.vectors import Matrix, VectorTable
 
 PER_FIELD = 30
 """Rows that each field may nominate. Doubling it changed no first hit on the development sets."""
+
+Rows = NDArray[np.int64]
+Asked = Sequence[tuple[float, Found]]
+"""The weight of each thing asked for, and where it was found."""
 
 
 @dataclass(frozen=True)
@@ -42,45 +48,79 @@ class LookedUp:
         )
 
 
-def candidates(question: Understood, looked_up: LookedUp, generation: Generation, visible: Mask) -> NDArray[np.int64]:
-    """Rows of the segment among ``visible`` that some field ranks high; in increasing order."""
-    if not visible.any():
-        return np.empty(0, np.int64)
+@dataclass(frozen=True)
+class Field:
+    """What one field of one segment nominates."""
+
+    documents: Rows
+    """The document of each nominated row; one may come more than once, by several of its phrasings."""
+    scores: NDArray[np.floating]
+    """In their order, on a scale that is the same in all segments; none where there is only one segment."""
+    order: Rows
+    """(2, n): entry id and row of each, by which equal scores are put in order; as good as in one segment."""
+
+
+def nominate(question: Understood, looked_up: LookedUp, generation: Generation, seen: Seen) -> tuple[Field, ...]:
+    """What every field nominates among what is seen; the same fields in the same order for every segment."""
+    return tuple(_fields(question, looked_up, generation, seen)) if seen.documents.any() else ()
+
+
+def chosen(nominated: Sequence[tuple[Field, ...]]) -> list[Rows]:
+    """For each segment the documents worth a closer look, in increasing order: the best PER_FIELD rows of each field
+    over all segments, so that it does not matter in which segment an entry lies."""
+    spoken = [i for i, fields in enumerate(nominated) if fields]
+    rows: list[list[Rows]] = [[] for _ in nominated]
+    for column in zip(*(nominated[i] for i in spoken), strict=True):
+        if len(spoken) == 1:
+            rows[spoken[0]].append(column[0].documents)
+            continue
+        owner = np.repeat(np.arange(len(column)), [len(field.documents) for field in column])
+        ids, places = np.concatenate([field.order for field in column], axis=1)
+        best = np.lexsort((places, ids, -np.concatenate([field.scores for field in column])))[:PER_FIELD]
+        documents = np.concatenate([field.documents for field in column])
+        for i in range(len(column)):
+            rows[spoken[i]].append(documents[best[owner[best] == i]])
+    return [np.unique(np.concatenate(held)) if held else np.empty(0, np.int64) for held in rows]
+
+
+def answer_scores(question: Understood, looked_up: LookedUp, generation: Generation, rows: Rows) -> NDArray[np.float32]:
+    """BM25 of the answers of the given documents."""
+    return bm25(looked_up.segment.answers, generation.answers, _asked_answers(question, looked_up), rows)
+
+
+def _fields(question: Understood, looked_up: LookedUp, generation: Generation, seen: Seen) -> Iterator[Field]:
     segment = looked_up.segment
-    owner = segment.phrase_document
-    visible_phrases = visible[owner]
+    owner, lone = segment.phrase_document, len(generation.parts) == 1
     words = list(zip((slot.weight for slot in question.slots), looked_up.words, strict=True))
     pairs = list(zip((slot.weight for slot in question.pairs), looked_up.pairs, strict=True))
-    nominated = [
-        owner[_best(bm25(segment.words, generation.words, words), visible_phrases)],
-        owner[_best(bm25(segment.pairs, generation.pairs, pairs), visible_phrases)],
-        _best(answer_scores(question, looked_up, generation), visible),
-    ]
+
+    def by_words(postings: Postings, statistics: Statistics, asked: Asked, owner: Rows | None) -> Field:
+        allowed = seen.documents if owner is None else seen.phrases
+        rows = best_rows(postings, statistics, asked, allowed, PER_FIELD)
+        return field(rows, owner, np.empty(0) if lone else bm25(postings, statistics, asked, rows))
+
+    def by_vector(table: VectorTable, vector: Matrix, owner: Rows | None) -> Field:
+        rows = table.nearest(vector, PER_FIELD, seen.documents if owner is None else seen.phrases)
+        return field(rows, owner, np.empty(0) if lone else table.cosines(vector, rows))
+
+    def field(rows: Rows, owner: Rows | None, scores: NDArray[np.floating]) -> Field:
+        documents = rows if owner is None else owner[rows]
+        return Field(documents, scores, np.stack([segment.columns.entry_ids[documents], rows]))
+
+    yield by_words(segment.words, generation.words, words, owner)
+    yield by_words(segment.pairs, generation.pairs, pairs, owner)
+    yield by_words(segment.answers, generation.answers, _asked_answers(question, looked_up), None)
     if question.is_story and looked_up.focus:
-        focused = [words[i] for i in looked_up.focus]
-        nominated.append(owner[_best(bm25(segment.words, generation.words, focused), visible_phrases)])
-    if segment.phrase_vectors and segment.answer_vectors:
+        yield by_words(segment.words, generation.words, [words[i] for i in looked_up.focus], owner)
+    if segment.phrase_vectors is not None and segment.answer_vectors is not None:
         for vector in question.vectors:
-            nominated.append(owner[segment.phrase_vectors.nearest(vector, PER_FIELD, visible_phrases)])
-            nominated.append(segment.answer_vectors.nearest(vector, PER_FIELD, visible))
-    return np.unique(np.concatenate(nominated))
+            yield by_vector(segment.phrase_vectors, vector, owner)
+            yield by_vector(segment.answer_vectors, vector, None)
 
 
-def answer_scores(question: Understood, looked_up: LookedUp, generation: Generation) -> Floats:
-    """BM25 of every answer."""
-    asked = list(zip((slot.answer_weight for slot in question.slots), looked_up.answers, strict=True))
-    return bm25(looked_up.segment.answers, generation.answers, asked)
+def _asked_answers(question: Understood, looked_up: LookedUp) -> Asked:
+    return list(zip((slot.answer_weight for slot in question.slots), looked_up.answers, strict=True))
 
 
 def _find_all(postings: Postings, slots: Sequence[Slot]) -> tuple[Found, ...]:
     return tuple(find(postings, slot.readings) for slot in slots)
-
-
-def _best(scores: Floats, allowed: Mask) -> NDArray[np.int64]:
-    """Up to PER_FIELD allowed rows with the highest score above zero; ties at the edge by row number."""
-    rows = np.flatnonzero(allowed & (scores > 0))
-    if len(rows) > PER_FIELD:
-        edge = np.partition(scores[rows], len(rows) - PER_FIELD)[len(rows) - PER_FIELD]
-        above = rows[scores[rows] > edge]
-        rows = np.concatenate([above, rows[scores[rows] == edge][: PER_FIELD - len(above)]])
-    return rows

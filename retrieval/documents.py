@@ -110,6 +110,8 @@ class Suggestion:
     text: str
     internal: bool = False
     """Of an entry that is not for callers' ears."""
+    matched: tuple[str, ...] = ()
+    """The parts of it, normalised, that fit what has been typed, also by sound: gjj → 公积金."""
 
 
 class Index(Protocol):

@@ -1,38 +1,38 @@
-"""The embedded index: everything in this process, changes visible when ``apply`` returns."""
+"""The embedded index: a base of segments that may lie on disk, and what has changed since in this process.
+
+Changes are visible when ``apply`` returns. Readers never wait for the writer: a search works on one state, made whole
+before it takes the place of the last.
+"""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from time import perf_counter
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.values import Viewer
-from retrieval import reasons
-from retrieval.candidates import LookedUp, candidates
+from retrieval.answering import CandidateRanker, Judges, PairReader, Stopwatch, answer
+from retrieval.candidates import LookedUp, chosen, nominate
 from retrieval.documents import Change, Document, Result, Suggestion
-from retrieval.features import NAMES, OWN, complete, measure
-from retrieval.generation import Generation, Mask
-from retrieval.marks import aspect_names
-from retrieval.passages import pair
-from retrieval.postings import Floats, Vocabulary
+from retrieval.features import measure
+from retrieval.generation import Generation, Part, Seen
 from retrieval.question import Context, Understood, mend, understand
-from retrieval.ranker import Ranked, Ranker, Read, Thresholds, decide
-from retrieval.reader import Pair
-from retrieval.segment import Segment, Vocabularies
+from retrieval.ranker import Ranker, Thresholds
+from retrieval.segment import Segment
 from retrieval.spelling import Speller
-from retrieval.suggesting import suggestions
+from retrieval.store import Base
+from retrieval.suggesting import Uses, suggestions
 from retrieval.tokens import Tokeniser, shipped_tokeniser
 from retrieval.vectors import Matrix
+from retrieval.vocabulary import Vocabularies, Vocabulary
 
 SMALL = 500
 """Segments of so few entries together are always joined: it takes some milliseconds."""
 GROWTH = 4
 """A segment keeps at least so many times the entries of the next newer one. Each entry is thus joined a few times in
-its life, and a search looks into few segments: at most five for 100,000 entries."""
+its life, and a search looks into few segments. Segments of the base are joined by who writes it."""
 ANSWER_TOKENS = 128
 """Tokens of an answer that its vector covers: the beginning says what it is about, the rest costs time."""
 
@@ -44,20 +44,6 @@ class TextEncoder(Protocol):
     def dimension(self) -> int: ...
 
     def encode(self, texts: Sequence[str], *, max_tokens: int | None = None) -> Matrix: ...
-
-
-class PairReader(Protocol):
-    """How far an entry answers a question, as log odds."""
-
-    def read(self, pair: Pair) -> float: ...
-
-
-class CandidateRanker(Protocol):
-    """What ``Ranker`` does for a search."""
-
-    def rank(self, features: Floats, entry_ids: NDArray[np.int64], read: Read | None = None) -> Ranked: ...
-
-    def direct_threshold(self) -> float: ...
 
 
 def weights_for(encoder: TextEncoder | None, reader: PairReader | None) -> str:
@@ -77,8 +63,18 @@ class Means:
     thresholds: Thresholds
 
 
+@dataclass(frozen=True)
+class _State:
+    """All that a search reads of the entries, of one moment."""
+
+    generation: Generation
+    speller: Speller
+    base_parts: int
+    """So many of the generation's parts, the first, belong to the base."""
+
+
 class EmbeddedIndex:
-    """A few segments, the oldest the largest, and rows switched off in them; readers never wait for the writer."""
+    """The segments of the base, a few of this process, and rows switched off in them."""
 
     def __init__(
         self,
@@ -98,13 +94,23 @@ class EmbeddedIndex:
         self._reader = reader
         self._ranker = ranker or Ranker.load(weights_for(encoder, reader))
         self._thresholds = thresholds or Thresholds(direct=self._ranker.direct_threshold())
-        self._vocabularies = Vocabularies(Vocabulary(), Vocabulary())
-        self._generation = Generation.of((), self._vocabularies)
-        self._speller = Speller.of(self._tokeniser.thesaurus.words)
+        self._state = self._empty()
+        self._uses = Uses()
         self._writing = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._generation)
+        return len(self._state.generation)
+
+    @property
+    def generation(self) -> Generation:
+        """What is searched now."""
+        return self._state.generation
+
+    @property
+    def delta_entries(self) -> int:
+        """Entries in the segments of this process alone, which a restart would read again."""
+        state = self._state
+        return sum(map(len, state.generation.parts[state.base_parts :]))
 
     @property
     def tokeniser(self) -> Tokeniser:
@@ -129,7 +135,7 @@ class EmbeddedIndex:
                 ranker=means.ranker,
                 thresholds=means.thresholds,
             )
-            copy._vocabularies, copy._generation, copy._speller = self._vocabularies, self._generation, self._speller
+            copy._state, copy._uses = self._state, self._uses
             return copy
 
     def use_weights(self, ranker: CandidateRanker, thresholds: Thresholds) -> None:
@@ -143,107 +149,100 @@ class EmbeddedIndex:
         Entries that are here already keep their cut: a question looks for a new word also by its parts.
         """
         with self._writing:
-            self._speller.learn(tokeniser.thesaurus.words)
+            self._state.speller.learn(tokeniser.thesaurus.words)
             self._tokeniser = tokeniser
+
+    def use_counts(self, uses: Mapping[int, float]) -> None:
+        """How often each entry was of use of late: of suggestions that fit alike the more used come first."""
+        self._uses = Uses(uses)
+
+    def leave_connections(self) -> None:
+        """It has none: processes that are forked off share what is here."""
 
     def explain(self, text: str) -> Understood:
         """How a question is read, as ``search`` would read it, without its vectors."""
-        return understand(text, self._context(self._generation, self._generation.parts, self._speller))
+        state = self._state
+        return understand(text, self._context(state.generation, state.generation.all_live(), state.speller))
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Make the changes visible. The last change of an entry in the batch wins."""
+        with self._writing:
+            self._state = self._changed(self._state, changes)
+
+    def use_base(self, base: Base | None, later: Sequence[Change]) -> None:
+        """From now on search this base, or none, with ``later``, all that has changed since it was written, on top of
+        it; nothing that was here before."""
+        with self._writing:
+            state = self._empty() if base is None else self._beginning_with(base)
+            self._state = self._changed(state, later)
+
+    def _beginning_with(self, base: Base) -> _State:
+        parts = [Part(segment, np.flatnonzero(~live)) for segment, live in base.parts]
+        tables = [part.segment.spellings for part in parts]
+        speller = Speller.of(self._tokeniser.thesaurus.words, tables, base.vocabularies.words.tokens)
+        return _State(Generation.of(parts, base.vocabularies), speller, len(base.parts))
+
+    def _changed(self, state: _State, changes: Sequence[Change]) -> _State:
         latest = {change.entry_id: change.document for change in changes}
         if not latest:
-            return
-        with self._writing:
-            parts = [
-                (segment, live & ~np.isin(segment.columns.entry_ids, list(latest)))
-                for segment, live in self._generation.parts
-            ]
-            added = sorted((d for d in latest.values() if d is not None), key=lambda d: d.entry_id)
-            if added:
-                vectors = self._encode(added)
-                segment = Segment.build(added, self._tokeniser, self._vocabularies, vectors)
-                self._speller.learn(segment.title_words(self._vocabularies))
-                parts.append((segment, np.ones(len(segment), np.bool_)))
-            self._generation = Generation.of(_merged(parts), self._vocabularies)
+            return state
+        added = sorted((d for d in latest.values() if d is not None), key=lambda d: d.entry_id)
+        segment = None
+        vocabularies = state.generation.vocabularies
+        if added:
+            segment = Segment.build(added, self._tokeniser, vocabularies, self._encode(added))
+            state.speller.learn(segment.title_words(vocabularies))
+        generation = state.generation.changed(np.array(sorted(latest), np.int64), segment)
+        base, delta = generation.parts[: state.base_parts], generation.parts[state.base_parts :]
+        return replace(state, generation=generation.with_parts((*base, *_merged(delta))))
+
+    def _empty(self) -> _State:
+        vocabularies = Vocabularies(Vocabulary(), Vocabulary())
+        return _State(Generation.of((), vocabularies), Speller.of(self._tokeniser.thesaurus.words), 0)
 
     def search(self, query: str, viewer: Viewer, now: datetime, k: int = 10, *, literal: bool = False) -> Result:
         """The best ``k`` entries that ``viewer`` may see and that are valid at ``now``, and what to say of them.
 
         ``literal``: the words are taken as typed, slips are not mended.
         """
-        watch = _Stopwatch()
-        generation = self._generation
-        visible = _visible(generation, viewer, now)
-        question = understand(query, self._context(generation, visible, None if literal else self._speller))
+        watch = Stopwatch()
+        state = self._state
+        generation = state.generation
+        visible = generation.visible(viewer, now)
+        question = understand(query, self._context(generation, visible, None if literal else state.speller))
         watch.lap("words")
         question = self._with_vectors(question)
         watch.lap("encode")
-        found = [
-            (looked_up, candidates(question, looked_up, generation, seen))
-            for segment, seen in visible
-            for looked_up in (LookedUp.of(question, segment),)
-        ]
+        looked_up = [LookedUp.of(question, seen.segment) for seen in visible]
+        rows = chosen(
+            [nominate(question, found, generation, seen) for found, seen in zip(looked_up, visible, strict=True)]
+        )
+        found = list(zip(looked_up, rows, strict=True))
         watch.lap("candidates")
         measured = [measure(question, looked_up, rows, generation) for looked_up, rows in found if len(rows)]
-        own = np.concatenate([m.features for m in measured]) if measured else np.empty((0, len(OWN)), np.float32)
-        features = complete(own, question, generation)
-        watch.lap("features")
-        ids = [m.segment.columns.entry_ids[m.rows] for m in measured]
-        places = [(m, i) for m in measured for i in range(len(m.rows))]
-
-        def read(row: int) -> float:
-            measured, place = places[row]
-            document, phrasing = measured.document(place)
-            started = perf_counter()
-            said = reader.read(pair(question, document, phrasing)) if reader else 0.0
-            reading.append((perf_counter() - started) * 1000)
-            return said
-
-        reader, reading = self._reader, list[float]()
-        entry_ids = np.concatenate(ids) if ids else np.empty(0, np.int64)
-        ranked = self._ranker.rank(features, entry_ids, read if reader else None)
-        watch.lap("rank", of_which_read=reading)
-        best, scores = ranked.rows, ranked.scores
-        hits = tuple(
-            reasons.hit(question, places[b], score=float(score), features=_named(features[b]))
-            for b, score in zip(best[:k], scores[:k], strict=True)
-        )
-        outcome = decide(scores, features[best], self._thresholds)
-        watch.lap("reasons")
-        return Result(
-            hits=hits,
-            outcome=outcome,
-            timings_ms=watch.laps,
-            aspects=aspect_names(question.aspects),
-            mended=question.mended,
-            searched=question.focus_to_encode,
-            focus=question.told_as if question.is_story else "",
-            facet=reasons.facet([places[b] for b in best[: reasons.COMPARED]], scores),
-        )
+        judges = Judges(self._ranker, self._reader, self._thresholds)
+        return answer(question, measured, generation, judges, k=k, watch=watch)
 
     def suggest(self, typed: str, viewer: Viewer, now: datetime, k: int = 8) -> tuple[Suggestion, ...]:
         """Stored phrasings for what has been typed so far, at most one for each entry, same filters as ``search``.
 
         When they are few, those for what was probably meant (gjj, 公机金 → 公积金) follow.
         """
-        generation = self._generation
-        found = suggestions(typed, generation, self._vocabularies, viewer=viewer, now=now, k=k)
+        state = self._state
+        generation = state.generation
+        visible = generation.visible(viewer, now)
+        found = suggestions(typed, generation, visible, self._uses, k)
         if len(found) == k:
             return found
-        visible = _visible(generation, viewer, now)
-        meant, slips = mend(typed, self._context(generation, visible, self._speller))
+        meant, slips = mend(typed, self._context(generation, visible, state.speller))
         if not slips:
             return found
         held = {suggestion.entry_id for suggestion in found}
-        more = suggestions(meant, generation, self._vocabularies, viewer=viewer, now=now, k=k)
+        more = suggestions(meant, generation, visible, self._uses, k)
         return (*found, *(suggestion for suggestion in more if suggestion.entry_id not in held))[:k]
 
-    def _context(
-        self, generation: Generation, visible: tuple[tuple[Segment, Mask], ...], speller: Speller | None
-    ) -> Context:
-        return Context(self._tokeniser, self._vocabularies, generation, visible, speller)
+    def _context(self, generation: Generation, visible: tuple[Seen, ...], speller: Speller | None) -> Context:
+        return Context(self._tokeniser, generation, visible, speller)
 
     def _with_vectors(self, question: Understood) -> Understood:
         if self._encoder is None:
@@ -263,38 +262,14 @@ class EmbeddedIndex:
         return phrases, answers
 
 
-def _visible(generation: Generation, viewer: Viewer, now: datetime) -> tuple[tuple[Segment, Mask], ...]:
-    """The segments with the documents that the viewer may see and that are in force."""
-    return tuple((segment, live & segment.columns.visible(viewer, now)) for segment, live in generation.parts)
-
-
-def _merged(parts: Sequence[tuple[Segment, Mask]]) -> list[tuple[Segment, Mask]]:
+def _merged(parts: Sequence[Part]) -> list[Part]:
     """The same live rows in few segments: the newest are joined until each is a good deal larger than the next."""
-    merged = [(segment, live) for segment, live in parts if live.any()]
-    while len(merged) > 1 and _too_alike(*(int(live.sum()) for _, live in merged[-2:])):
-        segment = Segment.joined([(segment, np.flatnonzero(live)) for segment, live in merged[-2:]])
-        merged[-2:] = [(segment, np.ones(len(segment), np.bool_))]
+    merged = [part for part in parts if len(part)]
+    while len(merged) > 1 and _too_alike(*map(len, merged[-2:])):
+        segment = Segment.joined([(part.segment, part.live_rows) for part in merged[-2:]])
+        merged[-2:] = [Part(segment, np.empty(0, np.int64))]
     return merged
 
 
 def _too_alike(older: int, newer: int) -> bool:
     return older + newer <= SMALL or older < GROWTH * newer
-
-
-def _named(features: NDArray[np.float32]) -> dict[str, float]:
-    return dict(zip(NAMES, map(float, features), strict=True))
-
-
-class _Stopwatch:
-    """Milliseconds of each stage."""
-
-    def __init__(self) -> None:
-        self._last = perf_counter()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, name: str, *, of_which_read: Sequence[float] = ()) -> None:
-        now = perf_counter()
-        if of_which_read:
-            self.laps["read"] = sum(of_which_read)
-        self.laps[name] = (now - self._last) * 1000 - sum(of_which_read)
-        self._last = now

@@ -1,7 +1,7 @@
 """Stage 2: what is measured of each candidate. The same for every backend."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from retrieval.candidates import LookedUp, answer_scores
 from retrieval.documents import Document
 from retrieval.generation import Generation
-from retrieval.postings import Floats, Found, Postings, Statistics
+from retrieval.postings import Floats, Postings
 from retrieval.question import Slot, Understood
 from retrieval.segment import Segment
+from retrieval.statistics import Statistics
+from retrieval.vocabulary import text_key
 
 OWN = (
     "cosine_phrase",  # cosine of the question to the best phrasing
@@ -92,14 +94,18 @@ def measure(question: Understood, looked_up: LookedUp, rows: NDArray[np.int64], 
     spread = _Spread.of(segment, rows)
     phrases, starts = spread.phrases, spread.starts
     cosine, cosine_answer, cosine_focus, cosine_focus_answer = _cosines(question, segment, spread)
-    words = _overlap(segment.words, phrases, question.slots, looked_up.words, generation.words)
-    pairs = _overlap(segment.pairs, phrases, question.pairs, looked_up.pairs, generation.pairs)
+    in_phrases = [found.strength_in(phrases) for found in looked_up.words]
+    in_keywords = [found.strength_in(rows) for found in looked_up.keywords]
+    words = _overlap(segment.words, phrases, question.slots, in_phrases, generation.words)
+    pairs = _pair_overlap(segment.pairs, phrases, question.pairs, generation.pairs)
     likeness = cosine + np.float32(0.25) * (words.of_question + words.of_row + pairs.of_question + pairs.of_row)
     best = _argmax_by_group(likeness, starts)
     whole = sum(slot.answer_weight for slot in question.slots)
-    answers = answer_scores(question, looked_up, generation)[rows]
-    keywords = _overlap(segment.keywords, rows, question.slots, looked_up.keywords, generation.words)
-    cover = _cover_entry(question, looked_up, spread, generation)
+    answers = answer_scores(question, looked_up, generation, rows)
+    keywords = _overlap(segment.keywords, rows, question.slots, in_keywords, generation.words)
+    cover = _cover_entry(
+        question, looked_up, spread, in_phrases=in_phrases, in_keywords=in_keywords, generation=generation
+    )
     columns = (
         np.maximum.reduceat(cosine, starts) if len(rows) else cosine,
         cosine_answer,
@@ -189,26 +195,61 @@ def _overlap(
     postings: Postings,
     rows: NDArray[np.int64],
     slots: Sequence[Slot],
-    found: Sequence[Found],
+    strengths: Sequence[Floats],
     statistics: Statistics,
 ) -> _Overlap:
-    """What the question and each row share, weighted by idf: as share of the question, and of the row."""
+    """What the question and each row share, weighted by idf: as share of the question, and of the row.
+
+    ``strengths``: how well each slot was found in each of the rows.
+    """
     of_question = np.zeros(len(rows), np.float32)
-    asked = np.zeros_like(statistics.weights)
-    for slot, where in zip(slots, found, strict=True):
-        of_question += where.strength_in(rows) * np.float32(slot.weight)
+    asked: dict[int, float] = {}
+    for slot, strength in zip(slots, strengths, strict=True):
+        of_question += strength * np.float32(slot.weight)
         for reading in slot.readings:
             for term in reading.terms:
-                if term < len(asked):  # words of entries that are just being added have later numbers
-                    asked[term] = max(asked[term], reading.weight * statistics.weights[term])
+                asked[term] = max(asked.get(term, 0.0), reading.weight)
     whole = sum(slot.weight for slot in slots)
-    held, starts = postings.terms_of(rows)
-    shared = _sum_by_group(asked[held], starts)
-    own = _sum_by_group(statistics.weights[held], starts)
     return _Overlap(
         of_question=of_question / np.float32(whole) if whole else of_question,
-        of_row=np.divide(shared, own, out=np.zeros_like(shared), where=own > 0),
+        of_row=_share_of_row(postings, rows, asked, statistics),
     )
+
+
+def _pair_overlap(
+    postings: Postings, rows: NDArray[np.int64], slots: Sequence[Slot], statistics: Statistics
+) -> _Overlap:
+    """The same of bigrams, each of which has one reading, itself: what a row holds of them says all."""
+    asked = {reading.terms[0]: 1.0 for slot in slots for reading in slot.readings}
+    weights = {reading.terms[0]: slot.weight for slot in slots for reading in slot.readings}
+    held, starts = postings.terms_of(rows)
+    whole = sum(slot.weight for slot in slots)
+    of_question = _sum_by_group(_looked_up(weights, held), starts)
+    return _Overlap(
+        of_question=of_question / np.float32(whole) if whole else of_question,
+        of_row=_share_of_row(postings, rows, asked, statistics),
+    )
+
+
+def _share_of_row(
+    postings: Postings, rows: NDArray[np.int64], asked: Mapping[int, float], statistics: Statistics
+) -> Floats:
+    """Share of each row's terms, by idf, that is asked for."""
+    held, starts = postings.terms_of(rows)
+    idfs = statistics.idfs(held)
+    shared = _sum_by_group(_looked_up(asked, held) * idfs, starts)
+    own = _sum_by_group(idfs, starts)
+    return np.divide(shared, own, out=np.zeros_like(shared), where=own > 0)
+
+
+def _looked_up(values: Mapping[int, float], terms: NDArray[np.int32]) -> NDArray[np.float64]:
+    """The value of each term, 0 for those that have none."""
+    if not values or not len(terms):
+        return np.zeros(len(terms))
+    known = np.array(sorted(values), np.int64)
+    of_known = np.array([values[int(term)] for term in known])
+    places = np.minimum(np.searchsorted(known, terms), len(known) - 1)
+    return np.where(known[places] == terms, of_known[places], 0.0)
 
 
 @dataclass(frozen=True)
@@ -225,16 +266,23 @@ class _Cover:
     """Idf of its rarest word that is nowhere in the entry, over the highest idf."""
 
 
-def _cover_entry(question: Understood, looked_up: LookedUp, spread: _Spread, generation: Generation) -> _Cover:
+def _cover_entry(
+    question: Understood,
+    looked_up: LookedUp,
+    spread: _Spread,
+    *,
+    in_phrases: Sequence[Floats],
+    in_keywords: Sequence[Floats],
+    generation: Generation,
+) -> _Cover:
     rows = spread.rows
     entry, title, focus, rarest = (np.zeros(len(rows), np.float32) for _ in range(4))
     in_focus = frozenset(looked_up.focus)
     whole, whole_focus = 0.0, 0.0
     for i, slot in enumerate(question.slots):
         weight = np.float32(slot.weight)
-        by_phrase = looked_up.words[i].strength_in(spread.phrases)
-        in_title = np.maximum.reduceat(by_phrase, spread.starts) if len(rows) else by_phrase
-        in_title = np.maximum(in_title, looked_up.keywords[i].strength_in(rows))
+        in_title = np.maximum.reduceat(in_phrases[i], spread.starts) if len(rows) else in_phrases[i]
+        in_title = np.maximum(in_title, in_keywords[i])
         found = np.maximum(in_title, looked_up.answers[i].strength_in(rows))
         entry += found * weight
         title += in_title * weight
@@ -298,20 +346,26 @@ def _year_conflict(question: Understood, segment: Segment, rows: NDArray[np.int6
 def _places(question: Understood, segment: Segment, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Share of the asked places that the entry is not for, and share that it nowhere names."""
     conflict, missing = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
-    for place in question.places:
-        for i, row in enumerate(rows):
-            held = any(region.startswith(place) for region in segment.documents[row].places)
-            if held or place in segment.title_texts[row]:
+    if not question.places:
+        return conflict, missing
+    for i, row in enumerate(rows):
+        regions, title = segment.documents[row].places, segment.title_texts[row]
+        elsewhere = bool(regions or segment.names_place[row])
+        for place in question.places:
+            if any(region.startswith(place) for region in regions) or place in title:
                 continue
-            conflict[i] += bool(segment.documents[row].places or segment.title_places[row])
+            conflict[i] += elsewhere
             missing[i] += place not in segment.entry_texts[row]
-    whole = np.float32(max(1, len(question.places)))
+    whole = np.float32(len(question.places))
     return conflict / whole, missing / whole
 
 
 def _exact(question: Understood, segment: Segment, phrases: NDArray[np.int64], starts: NDArray[np.int64]) -> Floats:
     asked = question.squeezed
-    same = np.fromiter((bool(asked) and segment.phrase_texts[p] == asked for p in phrases), np.float32, len(phrases))
+    same = np.zeros(len(phrases), np.float32)
+    if asked:
+        for place in np.flatnonzero(segment.phrase_keys[phrases] == text_key(asked)):
+            same[place] = segment.phrase_texts[phrases[place]] == asked
     return np.asarray(np.maximum.reduceat(same, starts), np.float32) if len(starts) else same
 
 
@@ -345,7 +399,7 @@ def _argmax_by_group(values: Floats, starts: NDArray[np.int64]) -> NDArray[np.in
     return np.asarray(np.minimum.reduceat(positions, starts), np.int64)
 
 
-def _sum_by_group(values: NDArray[np.float64], starts: NDArray[np.int32]) -> Floats:
+def _sum_by_group(values: NDArray[np.float64], starts: NDArray[np.int64]) -> Floats:
     """Sums between neighbouring ``starts`` (end last); empty groups give 0."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     return np.asarray(sums[starts[1:]] - sums[starts[:-1]], np.float32)

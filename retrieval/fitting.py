@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.embedded import CandidateRanker
+from retrieval.answering import CandidateRanker
 from retrieval.ranker import Linear, Ranker, Read, never_direct
 
 Floats = NDArray[np.float64]

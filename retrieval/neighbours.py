@@ -1,6 +1,5 @@
 """The rows nearest to many rows at once: by blocks of matrix products, through cells where that takes too long."""
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +38,8 @@ def _exact(queries: Matrix, rows: Matrix, k: int) -> tuple[Matrix, NDArray[np.in
 
 
 def _through_cells(queries: Matrix, rows: Matrix, k: int) -> tuple[Matrix, NDArray[np.int64]]:
+    import faiss  # noqa: PLC0415 - a service that never compares so many keeps the memory
+
     cells = int(2 * np.sqrt(len(rows)))
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(rows.shape[1]), rows.shape[1], cells, faiss.METRIC_INNER_PRODUCT)
     index.cp.seed, index.cp.niter, index.cp.max_points_per_centroid = SEED, 6, TRAINED_ON

@@ -4,24 +4,30 @@ Robertson & Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (20
 ``ln(1 + (N - df + 0.5) / (df + 0.5))``, without the constant factor k1 + 1.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-K1 = 1.2
-B = 0.75
-"""Lucene's defaults; questions are short, so neither moves the result much."""
+from retrieval import kernels
+from retrieval.kernels import K1, B, Lists, fixed
 
-IDF_STEP = 2.0**-30
-"""idf is kept in whole steps, so that sums of it are exact and come out alike in whatever order terms are added."""
+MOST = 65535
+"""Counts of one token in one row are kept up to here."""
 
 Ints = NDArray[np.int32]
+Counts = NDArray[np.uint16]
 Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_NO_MASK = fixed([], np.bool_)
+_NO_LISTS = Lists(fixed([], np.int32), fixed([], np.float32))
+_SMALL = 8
+"""Allowed rows are scored one by one when their number times this is below the entries of all lists."""
 
 
 class Reading(NamedTuple):
@@ -36,62 +42,72 @@ Readings = tuple[Reading, ...]
 """All ways of one thing asked for that the index knows, most probable first."""
 
 
-class Vocabulary:
-    """Tokens to numbers. Grows only; one writer at a time, readers any."""
+class Numbering(Protocol):
+    """Tokens to numbers."""
 
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-        self._tokens: list[str] = []
+    def number(self, token: str) -> int: ...
 
-    def number(self, token: str) -> int:
-        """The token's number, given on first sight."""
-        number = self._numbers.setdefault(token, len(self._tokens))
-        if number == len(self._tokens):
-            self._tokens.append(token)
+
+class _Numbers(dict[str, int]):
+    """Those already asked for."""
+
+    def __init__(self, vocabulary: Numbering) -> None:
+        super().__init__()
+        self._vocabulary = vocabulary
+
+    def __missing__(self, token: str) -> int:
+        number = self[token] = self._vocabulary.number(token)
         return number
 
-    def tokens(self, numbers: Iterable[int]) -> list[str]:
-        """The tokens of the given numbers."""
-        return [self._tokens[number] for number in numbers]
 
-    def known(self, token: str) -> int | None:
-        return self._numbers.get(token)
+class Collection(Protocol):
+    """What BM25 must know of the whole live collection beside idf."""
 
-    def readings(self, token: str) -> Readings:
-        """The token as the only reading of itself; none when it was never seen."""
-        term = self.known(token)
-        return () if term is None else (Reading((term,)),)
+    @property
+    def rows(self) -> int: ...
 
-    def __len__(self) -> int:
-        return len(self._numbers)
+    @property
+    def total_length(self) -> float:
+        """Tokens in all rows, repeats counted."""
 
 
 @dataclass(frozen=True)
 class Postings:
-    """Rows of term counts, both ways: by row (``row_start``) and by term (``term_start``)."""
+    """Rows of term counts, both ways: by row (``row_start``) and by term (``term_start``). Read-only arrays."""
 
-    row_start: Ints
+    row_start: Rows
     row_terms: Ints
     """Distinct terms of each row, in increasing order."""
-    row_counts: Floats
+    row_counts: Counts
     lengths: Floats
     """Tokens in each row, repeats counted."""
-    term_start: Ints
+    terms: Ints
+    """The terms that occur, in increasing order; the following are laid out by their places here."""
+    term_start: Rows
     term_rows: Ints
-    term_counts: Floats
+    term_counts: Counts
+    term_most: Counts
+    """The highest count of each term in a row."""
+    term_shortest: Floats
+    """The length of the shortest row that holds it."""
 
     @classmethod
-    def build(cls, rows: Sequence[Sequence[str]], vocabulary: Vocabulary) -> "Postings":
+    def build(cls, rows: Sequence[Sequence[str]], vocabulary: Numbering) -> "Postings":
         """Index ``rows`` of tokens; new tokens enter the vocabulary."""
-        counted = [sorted((vocabulary.number(t), n) for t, n in Counter(row).items()) for row in rows]
-        sizes = np.fromiter((len(row) for row in counted), np.int32, len(counted))
-        row_terms = np.fromiter((t for row in counted for t, _ in row), np.int32, int(sizes.sum()))
-        row_counts = np.fromiter((n for row in counted for _, n in row), np.float32, len(row_terms))
-        lengths = np.fromiter((len(row) for row in rows), np.float32, len(rows))
-        return cls._inverted(sizes, row_terms, row_counts, lengths)
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        numbers = _Numbers(vocabulary)
+        terms = np.fromiter(map(numbers.__getitem__, chain.from_iterable(rows)), np.int64, int(lengths.sum()))
+        keys, counts = _counted(np.repeat(np.arange(len(rows)), lengths) << 32 | terms)
+        row_of = keys >> 32
+        return cls._inverted(
+            np.bincount(row_of, minlength=len(rows)),
+            (keys & 0xFFFFFFFF).astype(np.int32),
+            np.minimum(counts, MOST).astype(np.uint16),
+            lengths.astype(np.float32),
+        )
 
     @classmethod
-    def joined(cls, parts: Sequence[tuple["Postings", NDArray[np.int64]]], order: NDArray[np.int64]) -> "Postings":
+    def joined(cls, parts: Sequence[tuple["Postings", Rows]], order: Rows) -> "Postings":
         """The given rows of several postings as one; ``order`` says which of the rows, laid end to end, comes where."""
         taken = [postings._places(rows) for postings, rows in parts]
         sizes = np.concatenate([np.diff(starts) for _, starts in taken])
@@ -102,147 +118,267 @@ class Postings:
         return cls._inverted(sizes[order], terms[places], counts[places], lengths[order])
 
     @classmethod
-    def _inverted(cls, sizes: Ints, row_terms: Ints, row_counts: Floats, lengths: Floats) -> "Postings":
-        order = np.argsort(row_terms, kind="stable")
-        return cls(
-            row_start=_starts(sizes),
-            row_terms=row_terms,
-            row_counts=row_counts,
-            lengths=lengths,
-            term_start=_starts(np.bincount(row_terms).astype(np.int32)),
-            term_rows=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[order],
-            term_counts=row_counts[order],
+    def _inverted(cls, sizes: NDArray[np.int64], row_terms: Ints, row_counts: Counts, lengths: Floats) -> "Postings":
+        keys = np.sort(row_terms.astype(np.int64) << 32 | np.arange(len(row_terms)))
+        order = keys & 0xFFFFFFFF
+        terms, frequency = _counted(keys >> 32)
+        start = _starts(frequency)
+        term_rows = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[order]
+        term_counts = row_counts[order]
+        found = bool(len(terms))
+        return cls.of_arrays(
+            {
+                "row_start": _starts(sizes),
+                "row_terms": row_terms,
+                "row_counts": row_counts,
+                "lengths": lengths,
+                "terms": terms,
+                "term_start": start,
+                "term_rows": term_rows,
+                "term_counts": term_counts,
+                "term_most": np.maximum.reduceat(term_counts, start[:-1]) if found else term_counts,
+                "term_shortest": np.minimum.reduceat(lengths[term_rows], start[:-1]) if found else lengths[:0],
+            }
         )
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All of it, by name."""
+        return {name: getattr(self, name) for name in _TYPES}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Postings":
+        """As ``arrays`` gave them; they may be mapped from a file."""
+        return cls(**{name: fixed(arrays[name], dtype) for name, dtype in _TYPES.items()})
 
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def rows_with(self, term: int) -> tuple[Ints, Floats]:
+    def rows_with(self, term: int) -> tuple[Ints, Counts]:
         """Rows that hold the term, and how often."""
-        if term + 1 >= len(self.term_start):
-            return self.term_rows[:0], self.term_counts[:0]
-        part = slice(self.term_start[term], self.term_start[term + 1])
-        return self.term_rows[part], self.term_counts[part]
+        _, rows, counts = self._list(kernels.place_of(self.terms, term))
+        return rows, counts
 
-    def terms_of(self, rows: NDArray[np.int64]) -> tuple[Ints, Ints]:
+    def terms_of(self, rows: Rows) -> tuple[Ints, Rows]:
         """All distinct terms of the given rows laid end to end, and where each row begins, with the end last."""
         places, starts = self._places(rows)
         return self.row_terms[places], starts
 
-    def _places(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Ints]:
-        sizes = np.diff(self.row_start)[rows]
-        return runs(self.row_start[rows], sizes), _starts(sizes)
+    def _list(self, place: int) -> tuple[int, Ints, Counts]:
+        """Where the list of the term at ``place`` begins, its rows and counts; nothing for a place below 0."""
+        first, end = (int(self.term_start[place]), int(self.term_start[place + 1])) if place >= 0 else (0, 0)
+        return first, self.term_rows[first:end], self.term_counts[first:end]
+
+    def _places(self, rows: Rows) -> tuple[Rows, Rows]:
+        first = self.row_start[rows]
+        sizes = self.row_start[np.asarray(rows) + 1] - first
+        return runs(first, sizes), _starts(sizes)
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """What BM25 must know of the whole live collection, over all segments."""
-
-    rows: int
-    total_length: float
-    document_frequency: Ints
-    """Live rows that hold each term; may be shorter than the vocabulary (unseen: 0)."""
-
-    @classmethod
-    def of(cls, parts: Sequence[tuple[Postings, NDArray[np.bool_]]], vocabulary_size: int) -> "Statistics":
-        """Count over ``(postings, live rows)``; dead rows count nowhere."""
-        frequency = np.zeros(vocabulary_size, np.int32)
-        rows, length = 0, 0.0
-        for postings, live in parts:
-            per_term = np.repeat(live, np.diff(postings.row_start))
-            frequency += np.bincount(postings.row_terms[per_term], minlength=vocabulary_size).astype(np.int32)
-            rows += int(live.sum())
-            length += float(postings.lengths[live].sum())
-        return cls(rows, length, frequency)
-
-    @cached_property
-    def weights(self) -> NDArray[np.float64]:
-        """Inverse document frequency of every term number."""
-        df = self.document_frequency
-        return _in_steps(np.log1p((self.rows - df + 0.5) / (df + 0.5)))
-
-    def idf(self, readings: Readings) -> float:
-        """Inverse document frequency of one thing asked for; what no row holds weighs as much as one can."""
-        df = min(self.rows, sum(min(map(self.frequency, reading.terms)) for reading in readings))
-        return float(_in_steps(np.log1p(np.array((self.rows - df + 0.5) / (df + 0.5)))))
-
-    def frequency(self, term: int) -> int:
-        """Live rows that hold the term."""
-        return int(self.document_frequency[term]) if term < len(self.document_frequency) else 0
+_TYPES = {
+    "row_start": np.int64,
+    "row_terms": np.int32,
+    "row_counts": np.uint16,
+    "lengths": np.float32,
+    "terms": np.int32,
+    "term_start": np.int64,
+    "term_rows": np.int32,
+    "term_counts": np.uint16,
+    "term_most": np.uint16,
+    "term_shortest": np.float32,
+}
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """Rows in which one thing that is asked for was found."""
 
     rows: Ints
     """In increasing order."""
-    counts: Floats
-    """How often, each reading by its weight."""
-    strength: Floats
-    """Weight of the best reading found, 0..1."""
+    often: NDArray[Any]
+    """How often, to be multiplied by ``scale``; above 0."""
+    strength: Floats | np.float32
+    """Weight of the best reading found, 0..1; one number where it is the same in all rows."""
+    scale: float = 1.0
+    first: int = -1
+    """Where ``rows`` begin among the postings' ``term_rows``; -1: they are not a part of those."""
+    most: float = 0.0
+    """No count times scale is above this."""
+    shortest: float = 0.0
+    """No row is shorter."""
 
-    def strength_in(self, rows: NDArray[np.int64]) -> Floats:
+    @property
+    def counts(self) -> Floats:
+        """How often, each reading by its weight."""
+        return np.asarray(self.often * np.float32(self.scale), np.float32)
+
+    def strength_in(self, rows: Rows) -> Floats:
         """Strength in each of the given rows; 0 where it was not found."""
         if not len(self.rows):
             return np.zeros(len(rows), np.float32)
-        places = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
-        return np.where(self.rows[places] == rows, self.strength[places], np.float32(0))
+        places = kernels.places_in(self.rows, fixed(rows, np.int64))
+        strength = self.strength if isinstance(self.strength, np.float32) else self.strength[places]
+        return np.where(places >= 0, strength, np.float32(0))
+
+
+_NOTHING = Found(fixed([], np.int32), fixed([], np.float32), np.float32(0))
 
 
 def find(postings: Postings, readings: Readings) -> Found:
     """Rows that hold all terms of at least one of the readings."""
-    if not readings:
-        return Found(np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.float32))
-    if len(readings) == 1 and len(readings[0].terms) == 1:
-        rows, counts = postings.rows_with(readings[0].terms[0])
-        weight = np.float32(readings[0].weight)
-        return Found(rows, counts * weight, np.full(len(rows), weight, np.float32))
-    parts = [(*_with_all(postings, reading.terms), np.float32(reading.weight)) for reading in readings]
-    rows, place = np.unique(np.concatenate([[], *(r for r, _, _ in parts)]).astype(np.int32), return_inverse=True)
-    counts, strength = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
-    start = 0
-    for held, often, weight in parts:  # a row stands once in each part, so that plain indexing adds all
-        there = place[start : start + len(held)]
-        counts[there] += often * weight
-        strength[there] = np.maximum(strength[there], weight)
-        start += len(held)
-    return Found(rows, counts, strength)
+    if len(readings) == 1:
+        return _with_all(postings, readings[0])
+    parts = [part for part in (_with_all(postings, reading) for reading in readings) if len(part.rows)]
+    if len(parts) < 2:
+        return parts[0] if parts else _NOTHING
+    first = parts[0]
+    rows, counts, strength = first.rows, first.counts, np.full(len(first.rows), first.strength, np.float32)
+    for part in parts[1:]:
+        rows, counts, strength = kernels.unite(
+            fixed(rows, np.int32),
+            fixed(counts, np.float32),
+            fixed(strength, np.float32),
+            part.rows,
+            fixed(part.often, np.float32),
+            np.float32(part.scale),
+        )
+    return Found(
+        fixed(rows, np.int32),
+        fixed(counts, np.float32),
+        fixed(strength, np.float32),
+        most=sum(part.most for part in parts),
+        shortest=min(part.shortest for part in parts),
+    )
 
 
-def _with_all(postings: Postings, terms: tuple[int, ...]) -> tuple[Ints, Floats]:
-    rows, counts = postings.rows_with(terms[0])
-    for term in terms[1:]:
-        others, often = postings.rows_with(term)
-        rows, here, there = np.intersect1d(rows, others, assume_unique=True, return_indices=True)
-        counts = np.minimum(counts[here], often[there])
-    return rows, counts
+def _with_all(postings: Postings, reading: Reading) -> Found:
+    """Rows with all terms of one reading; each of them as often as the rarest. None for one without weight."""
+    weight = reading.weight
+    places = [kernels.place_of(postings.terms, term) for term in reading.terms]
+    if min(places) < 0 or weight <= 0:
+        return _NOTHING
+    first, rows, often = postings._list(places[0])
+    most, shortest = float(postings.term_most[places[0]]), float(postings.term_shortest[places[0]])
+    for place in places[1:]:
+        _, others, theirs = postings._list(place)
+        rows, often = kernels.intersect(
+            fixed(rows, np.int32), fixed(often, np.float32), others, fixed(theirs, np.float32)
+        )
+        rows, often, first = fixed(rows, np.int32), fixed(often, np.float32), -1
+        most = min(most, float(postings.term_most[place]))
+        shortest = max(shortest, float(postings.term_shortest[place]))
+    return Found(rows, often, np.float32(weight), weight, first, most * weight, shortest)
 
 
-def bm25(postings: Postings, statistics: Statistics, asked: Sequence[tuple[float, Found]]) -> Floats:
-    """Scores of every row for things asked for, each its idf and where it was found; shape (rows,), higher is better.
+def bm25(
+    postings: Postings,
+    statistics: Collection,
+    asked: Sequence[tuple[float, Found]],
+    rows: Rows | None = None,
+) -> Floats:
+    """Scores of the given rows (None: of every row) for things asked for, each its idf and where it was found.
 
-    They are added in the order of the question, never of term numbers: those depend on what was indexed first.
+    Higher is better. They are added in the order of the question, never of term numbers: those depend on what was
+    indexed first.
     """
-    scores = np.zeros(len(postings), np.float32)
-    if not len(postings) or statistics.total_length <= 0:
-        return scores
-    average = statistics.total_length / statistics.rows
+    wanted = fixed(np.arange(len(postings)) if rows is None else rows, np.int64)
+    if not len(wanted) or statistics.total_length <= 0:
+        return np.zeros(len(wanted), np.float32)
+    average = np.float32(statistics.total_length / statistics.rows)
+    slots, lists, merged = _packed(postings, asked, float(average))
+    return np.asarray(kernels.score_rows(slots, lists, merged, postings.lengths, average, wanted), np.float32)
+
+
+def best_rows(
+    postings: Postings,
+    statistics: Collection,
+    asked: Sequence[tuple[float, Found]],
+    allowed: Mask | None,
+    k: int,
+) -> Rows:
+    """Up to ``k`` rows among ``allowed`` (by row; None: all) with the highest score above zero, in increasing order.
+
+    Of rows with the same score the first come in. The same rows as scoring all of them would give.
+    """
+    return np.sort(ranked_rows(postings, statistics, asked, allowed, k)[0])
+
+
+def ranked_rows(
+    postings: Postings,
+    statistics: Collection,
+    asked: Sequence[tuple[float, Found]],
+    allowed: Mask | None,
+    k: int,
+) -> tuple[Rows, Floats]:
+    """The ``best_rows``, best first, and their scores as ``bm25`` gives them."""
+    if not len(postings) or statistics.total_length <= 0 or k <= 0:
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    average = np.float32(statistics.total_length / statistics.rows)
+    slots, lists, merged = _packed(postings, asked, float(average))
+    entries = (slots[:, kernels.END] - slots[:, kernels.FIRST]).sum()
+    if allowed is not None and np.count_nonzero(allowed) * _SMALL < entries:
+        likely = np.flatnonzero(allowed)
+    else:
+        mask = _NO_MASK if allowed is None else fixed(allowed, np.bool_)
+        scratch = _scratch(len(postings))
+        likely = kernels.likely_rows(slots, lists, merged, postings.lengths, average, mask, k, *scratch)
+        _free.append(scratch)
+        likely.sort()
+    scores = kernels.score_rows(slots, lists, merged, postings.lengths, average, fixed(likely, np.int64))
+    order = np.argsort(-scores, kind="stable")[:k]
+    order = order[scores[order] > 0]
+    return likely[order], scores[order]
+
+
+def _packed(
+    postings: Postings, asked: Sequence[tuple[float, Found]], average: float
+) -> tuple[NDArray[np.float64], Lists, Lists]:
+    """The question as the kernels take it, the postings' lists and the merged ones; what can give nothing is left
+    out."""
+    slots, at = [], 0
+    merged = []
     for weight, found in asked:
-        saturation = K1 * (1 - B + B * postings.lengths[found.rows] / average)
-        scores[found.rows] += weight * found.counts / (found.counts + saturation)
-    return scores
+        size = len(found.rows)
+        if not size or weight <= 0:
+            continue
+        first, own, scale = found.first, found.first < 0, found.scale
+        if own:
+            first, at, scale = at, at + size, 1.0
+            merged.append(found)
+        saturation = K1 * (1 - B + B * found.shortest / average)
+        bound = weight * found.most / (found.most + saturation)
+        slots.append((first, first + size, own, scale, weight, bound))
+    lists = Lists(postings.term_rows, postings.term_counts)
+    packed = np.array(slots, np.float64).reshape(len(slots), 6)
+    if not merged:
+        return packed, lists, _NO_LISTS
+    rows = np.concatenate([found.rows for found in merged])
+    counts = np.concatenate([found.counts for found in merged])
+    return packed, lists, Lists(fixed(rows, np.int32), fixed(counts, np.float32))
 
 
-def runs(first: NDArray[np.integer[Any]], sizes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+_free: list[tuple[Floats, Ints]] = []
+
+
+def _scratch(rows: int) -> tuple[Floats, Ints]:
+    """Zeros and room for row numbers, to be given back to ``_free``; any number of threads at once."""
+    try:
+        sums, touched = _free.pop()
+    except IndexError:
+        sums, touched = np.empty(0, np.float32), np.empty(0, np.int32)
+    return (sums, touched) if len(sums) >= rows else (np.zeros(rows, np.float32), np.empty(rows + 1, np.int32))
+
+
+def runs(first: NDArray[np.integer[Any]], sizes: NDArray[np.integer[Any]]) -> Rows:
     """Whole numbers in runs laid end to end: ``first[i], first[i] + 1, …``, ``sizes[i]`` of them."""
     ends = np.cumsum(sizes, dtype=np.int64)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - (ends - sizes), sizes)
 
 
-def _in_steps(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.round(value / IDF_STEP) * IDF_STEP)
+def _counted(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct keys in increasing order, and how often each occurs."""
+    keys = np.sort(keys)
+    first = np.flatnonzero(np.concatenate([np.ones(min(1, len(keys)), np.bool_), keys[1:] != keys[:-1]]))
+    return keys[first], np.diff(np.append(first, len(keys)))
 
 
-def _starts(sizes: Ints) -> Ints:
-    return np.concatenate([np.zeros(1, np.int32), np.cumsum(sizes, dtype=np.int32)])
+def _starts(sizes: NDArray[np.integer[Any]]) -> Rows:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])

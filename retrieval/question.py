@@ -5,17 +5,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from retrieval.documents import Mended
-from retrieval.generation import Generation, Mask
+from retrieval.generation import Generation, Seen
 from retrieval.marks import Bits, asked_aspects, kind_table
 from retrieval.postings import Reading, Readings
-from retrieval.segment import Segment, Vocabularies
 from retrieval.spelling import Speller
 from retrieval.story import focus
 from retrieval.text import normalise
 from retrieval.tokens import Tokeniser, bigrams
 from retrieval.vectors import Matrix
+from retrieval.vocabulary import Vocabularies
 
 LONG_WORD = 4
+AT_FIRST = 256
+"""Rows of a word that are looked at first: most askers see one of them."""
 IN_PARTS = 0.9
 """Weight of a word of the thesaurus whose parts stand apart."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -90,16 +92,22 @@ class Context:
     """What a question is read against: the words that the index knows, and the entries that the asker may see."""
 
     tokeniser: Tokeniser
-    vocabularies: Vocabularies
     generation: Generation
-    visible: tuple[tuple[Segment, Mask], ...]
-    """Every segment with the documents that are live, in force and open to the asker."""
+    visible: tuple[Seen, ...]
+    """Of every segment what is live, in force and open to the asker."""
     speller: Speller | None
     """None: the question is taken as typed."""
 
+    @property
+    def vocabularies(self) -> Vocabularies:
+        """Of the generation's words and pairs."""
+        return self.generation.vocabularies
+
     def use(self, word: str) -> int:
-        """In how many phrasings, answers and keyword lists the word stands, whoever may see them."""
-        return self.generation.use(self.vocabularies.words.known(word))
+        """1 when a phrasing, answer or keyword list that the asker may see holds the word: what others may read makes
+        no word known to him, so that neither a slip that is mended nor one that is left tells of it."""
+        term = self.vocabularies.words.known(word)
+        return int(term is not None and any(_stands_in(seen, term) for seen in self.visible))
 
     def titles_with(self, word: str) -> int:
         """How well the titles that the asker may see know the word: twice the phrasings and keyword lists that hold it,
@@ -112,10 +120,20 @@ class Context:
         if term is None or not self.generation.in_titles(term):
             return 0
         return sum(
-            int(visible[segment.phrase_document[segment.words.rows_with(term)[0]]].sum())
-            + int(visible[segment.keywords.rows_with(term)[0]].sum())
-            for segment, visible in self.visible
+            int(seen.phrases[seen.segment.words.rows_with(term)[0]].sum())
+            + int(seen.documents[seen.segment.keywords.rows_with(term)[0]].sum())
+            for seen in self.visible
         )
+
+
+def _stands_in(seen: Seen, term: int) -> bool:
+    segment = seen.segment
+    kinds = ((segment.words, seen.phrases), (segment.keywords, seen.documents), (segment.answers, seen.documents))
+    for postings, visible in kinds:
+        rows = postings.rows_with(term)[0]
+        if bool(visible[rows[:AT_FIRST]].any()) or bool(visible[rows[AT_FIRST:]].any()):
+            return True
+    return False
 
 
 def understand(text: str, context: Context) -> Understood:

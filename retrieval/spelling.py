@@ -4,17 +4,24 @@ Only what neither the base nor the dictionary knows is touched, and only a word 
 """
 
 import re
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, lru_cache
 from typing import Protocol
 
-from pypinyin import Style, lazy_pinyin
-
 from retrieval.documents import Mended
+from retrieval.sounds import readings
+from retrieval.spelling_table import (
+    LONGEST,
+    Likeness,
+    SpellingTable,
+    blurred_sound,
+    likeness,
+    likenesses_of,
+    may_be_meant,
+)
 from retrieval.tokens import Tokeniser, stop_words
+from retrieval.vocabulary import text_key
 
-LONGEST = 8
-"""Characters of the longest word that is put in for a slip."""
 LONG_ENOUGH = 3
 """Characters from which a word of like sound is hardly a coincidence; a shorter one must be in the thesaurus, and a
 shorter word of the dictionary is never taken for a slip."""
@@ -28,8 +35,10 @@ _GRAMMAR = frozenset(
 """Characters that stand alone in good Chinese, so that nothing odd is seen in them."""
 _ASKING = frozenset("谁哪什怎咋几多")
 """Words with these are phrases of asking (去哪办), of which a shorter one (去哪) is no slip."""
-_BLURRED = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("ng", "n"), ("l", "n"))
-"""Sounds that half the country does not tell apart."""
+
+
+Tokens = Callable[[Iterable[int]], list[str]]
+"""Words of numbers."""
 
 
 class WordsOfBase(Protocol):
@@ -39,7 +48,7 @@ class WordsOfBase(Protocol):
     def tokeniser(self) -> Tokeniser: ...
 
     def use(self, word: str) -> int:
-        """How often live entries hold the word."""
+        """More than 0 when an entry that the asker may see holds the word."""
 
     def titles_with(self, word: str) -> int:
         """How well titles that the asker may see know the word or a synonym. Only known ones are put in: nobody learns
@@ -47,44 +56,28 @@ class WordsOfBase(Protocol):
 
 
 class Speller:
-    """Words by their sound, their initials and their shape with one character dropped. One writer, many readers."""
+    """Words of a base, in tables that may lie on disk, and words learnt since. One writer, many readers."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: Sequence[tuple[SpellingTable, Tokens]] = ()) -> None:
+        self._tables = tuple((table, tokens) for table, tokens in tables if len(table))
         self._known: set[str] = set()
-        self._by_sound: dict[str, tuple[str, ...]] = {}
-        self._by_pinyin: dict[str, tuple[str, ...]] = {}
-        self._by_initials: dict[str, tuple[str, ...]] = {}
-        self._by_rest: dict[str, tuple[str, ...]] = {}
-        self._longest_pinyin = 0
+        self._learnt: dict[str, tuple[str, ...]] = {}
 
     @classmethod
-    def of(cls, words: Iterable[str]) -> "Speller":
-        """One that knows these words; what is worked out for a thesaurus is worked out once a process."""
-        return _learned(tuple(words))._copy()
-
-    def _copy(self) -> "Speller":
-        copied = Speller()
-        copied._known = set(self._known)
-        copied._longest_pinyin = self._longest_pinyin
-        for index in ("_by_sound", "_by_pinyin", "_by_initials", "_by_rest"):
-            getattr(copied, index).update(getattr(self, index))
-        return copied
+    def of(cls, words: Iterable[str], tables: Sequence[SpellingTable] = (), tokens: Tokens | None = None) -> "Speller":
+        """One that knows these words, and those of a base's ``tables``, whose numbers ``tokens`` reads. What is worked
+        out for a thesaurus is worked out once a process."""
+        of_base = [(table, tokens) for table in tables] if tokens else []
+        return cls((_table_of(tuple(words)), *of_base))
 
     def learn(self, words: Iterable[str]) -> None:
         """Normalised words of titles and keywords; those of one character or not of ideographs are passed over."""
         for word in words:
-            if word in self._known or not 2 <= len(word) <= LONGEST or not _IDEOGRAPHS.fullmatch(word):
+            if word in self._known or not may_be_meant(word):
                 continue
             self._known.add(word)
-            syllables = _syllables(word)
-            _add(self._by_sound, _blurred(syllables), word)
-            pinyin = "".join(syllables)
-            _add(self._by_pinyin, pinyin, word)
-            self._longest_pinyin = max(self._longest_pinyin, len(pinyin))
-            _add(self._by_initials, "".join(s[0] for s in syllables), word)
-            if len(word) > 2:
-                for i in range(len(word)):
-                    _add(self._by_rest, word[:i] + word[i + 1 :], word)
+            for key in likenesses_of(word):
+                self._learnt[key] = (*self._learnt.get(key, ()), word)
 
     def mend(self, text: str, base: WordsOfBase) -> tuple[str, tuple[Mended, ...]]:
         """``text`` (normalised) with its slips mended, and which."""
@@ -117,32 +110,54 @@ class Speller:
             return None
         if len(pieces) > 1 and any(piece in stop_words() for piece in (pieces[0], pieces[-1])):
             return None
-        alike = [w for w in self._by_sound.get(_blurred(_syllables(typed)), ()) if _shared(w, typed) or len(w) > 3]
+        alike = [w for w in self._alike(Likeness.SOUND, blurred_sound(typed)) if _shared(w, typed) or len(w) > 3]
         # A short word, or one that begins or ends with a word as it should be, may sound alike by coincidence.
         sure = LONG_ENOUGH if all(unknown) else LONGEST + 1
         best = _most_used((w for w in alike if len(w) >= sure or w in tokeniser.thesaurus), base.titles_with)
         if best is None and all(unknown) and not tokeniser.is_word(typed):
-            longer = (w for w in self._by_rest.get(typed, ()) if tokeniser.is_word(w) and _ASKING.isdisjoint(w))
+            longer = (w for w in self._alike(Likeness.REST, typed) if tokeniser.is_word(w) and _ASKING.isdisjoint(w))
             best = _most_used(longer, base.titles_with)
         return best if best != typed else None
 
     def _of_latin(self, typed: str, use: Callable[[str], int]) -> str | None:
         """Fewest words whose pinyin is exactly what was typed; else one word with these initials."""
+        used = cache(use)
         best: list[tuple[int, int, str] | None] = [(0, 0, "")] + [None] * len(typed)
-        for end in range(1, len(typed) + 1):
-            for start in range(max(0, end - self._longest_pinyin), end):
-                before = best[start]
-                word = _most_used(self._by_pinyin.get(typed[start:end], ()), use) if before else None
+        for start in range(len(typed)):
+            before = best[start]
+            for end in _spoken_to(typed, start) if before else ():
+                word = _most_used(self._alike(Likeness.PINYIN, typed[start:end]), used)
                 if before and word:
-                    option = (before[0] + 1, before[1] - use(word), before[2] + word)
+                    option = (before[0] + 1, before[1] - used(word), before[2] + word)
                     now = best[end]
                     best[end] = option if now is None or option < now else now
         whole = best[len(typed)]
-        return whole[2] if whole else _most_used(self._by_initials.get(typed, ()), use)
+        return whole[2] if whole else _most_used(self._alike(Likeness.INITIALS, typed), used)
+
+    def _alike(self, kind: Likeness, text: str) -> set[str]:
+        """Words with this likeness."""
+        kept = likeness(kind, text)
+        key = text_key(kept)
+        return {
+            *self._learnt.get(kept, ()),
+            *(word for table, tokens in self._tables for word in tokens(table.alike(key))),
+        }
 
 
-def _add(index: dict[str, tuple[str, ...]], key: str, word: str) -> None:
-    index[key] = (*index.get(key, ()), word)
+def _spoken_to(typed: str, start: int) -> Iterator[int]:
+    """Where a word of some syllables that begins at ``start`` may end."""
+    ends = {start}
+    reached: set[int] = set()
+    for count in range(1, LONGEST + 1):
+        ends = {end + n for end in ends for n in range(1, 7) if typed[end : end + n] in _syllables()}
+        ends = {end for end in ends if end <= len(typed)}
+        reached |= ends if count > 1 else set()
+    return iter(sorted(reached))
+
+
+@cache
+def _syllables() -> frozenset[str]:
+    return frozenset(readings().syllables)
 
 
 def _is_odd(piece: str, base: WordsOfBase) -> bool:
@@ -163,20 +178,5 @@ def _shared(word: str, typed: str) -> bool:
 
 
 @lru_cache(maxsize=2)
-def _learned(words: tuple[str, ...]) -> Speller:
-    speller = Speller()
-    speller.learn(words)
-    return speller
-
-
-@lru_cache(maxsize=65536)
-def _syllables(text: str) -> tuple[str, ...]:
-    return tuple(lazy_pinyin(text, style=Style.NORMAL))
-
-
-@lru_cache(maxsize=65536)
-def _blurred(syllables: tuple[str, ...]) -> str:
-    sound = " ".join(syllables)
-    for heard, kept in _BLURRED:
-        sound = sound.replace(heard, kept)
-    return sound
+def _table_of(words: tuple[str, ...]) -> tuple[SpellingTable, Tokens]:
+    return SpellingTable.of(enumerate(words)), lambda numbers: [words[number] for number in numbers]

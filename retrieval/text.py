@@ -13,8 +13,16 @@ _NOT_A_WORD = re.compile(r"(?:[^\w%.]|_|\.(?!\d)|(?<!\d)\.)+")
 """Everything but letters, digits, ideographs, percent signs and decimal points."""
 
 
+class Normalised(str):
+    """A text of which ``normalise`` has nothing left to do; who reads one text many times spares it the work."""
+
+    __slots__ = ()
+
+
 def normalise(text: str) -> str:
     """NFKC, lower case, simplified characters, numbers in digits; punctuation becomes single spaces. Idempotent."""
+    if isinstance(text, Normalised):
+        return text
     simplified = to_simplified(unicodedata.normalize("NFKC", text)).lower()
     return in_digits(_NOT_A_WORD.sub(" ", unicodedata.normalize("NFKC", simplified)).strip())
 

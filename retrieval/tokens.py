@@ -52,6 +52,10 @@ class Tokeniser:
         """Normalised text cut once, without gaps: ``"".join(pieces) == text`` normalised."""
         return list(self._jieba.cut(normalise(text)))
 
+    def beginnings(self, piece: str) -> list[int]:
+        """Where words begin in a piece, those inside a longer word too: 住房公积金 0, 2, 3."""
+        return sorted({start for _, start, _ in self._jieba.tokenize(piece, "search")})
+
     def as_written(self, text: str) -> list[str]:
         """A text cut once as it stands, nothing made alike: ``"".join(as_written) == text``."""
         return list(self._jieba.cut(text))

@@ -216,11 +216,30 @@ def test_nobody_learns_from_a_mended_slip_of_words_that_only_others_may_read() -
     assert not index.search("landunjihua", Viewer(unit_ids=frozenset({2})), NOW).mended
 
 
+def test_what_others_alone_may_read_changes_no_mending_and_no_suggestion() -> None:
+    stranger = Viewer(unit_ids=frozenset({2}))
+    seen = Change(2, Document(2, 2, "蓝顿计划怎么报名", keywords=("蓝顿计划",), unit_id=2))
+    hidden = Change(1, Document(1, 1, "蓝盾计划在哪报名", keywords=("蓝盾计划",), unit_id=1))
+    alone, beside = EmbeddedIndex(None, tokeniser=TOKENISER), EmbeddedIndex(None, tokeniser=TOKENISER)
+    alone.apply([seen])
+    beside.apply([seen, hidden])
+    for typed in ("蓝盾计划", "landunjihua", "ldjh", "蓝盾", "蓝", "l"):
+        assert beside.search(typed, stranger, NOW).mended == alone.search(typed, stranger, NOW).mended
+        assert beside.suggest(typed, stranger, NOW) == alone.suggest(typed, stranger, NOW)
+
+
+def test_suggestions_come_in_the_order_of_use() -> None:
+    index = index_of(document(1, question="社保卡丢了"), document(2, question="社保卡怎么激活"), vectors=False)
+    assert [s.entry_id for s in index.suggest("社保", ALL, NOW)] == [1, 2]
+    index.use_counts({2: 5.0})
+    assert [s.entry_id for s in index.suggest("社保", ALL, NOW)] == [2, 1]
+
+
 def test_a_question_is_answered_while_entries_with_new_words_are_being_added() -> None:
     index = EmbeddedIndex(None, tokeniser=TOKENISER)
     index.apply([Change(1, Document(1, 1, "社保卡丢了怎么补"))])
-    index._vocabularies.words.number("鎏金")  # as while a segment is being built
-    index._vocabularies.pairs.number("鎏金")
+    index._state.generation.vocabularies.words.number("鎏金")  # as while a segment is being built
+    index._state.generation.vocabularies.pairs.number("鎏金")
     assert index.search("社保卡鎏金", ALL, NOW).hits
 
 

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from retrieval.documents import Mended
 from retrieval.spelling import Speller
+from retrieval.spelling_table import SpellingTable
 from retrieval.thesaurus import Thesaurus
 from retrieval.tokens import Tokeniser
 
@@ -89,3 +91,17 @@ def test_the_order_in_which_words_were_learnt_does_not_matter(tokeniser: Tokenis
     backwards.learn(reversed(WORDS))
     for typed in ("gjj", "sfz", "shenfenzheng", "居主证", "身证", "社宝卡"):
         assert backwards.mend(typed, Base(tokeniser)) == speller.mend(typed, Base(tokeniser))
+
+
+def test_words_from_the_tables_of_a_base_are_known_as_if_they_had_been_learnt(
+    tokeniser: Tokeniser, speller: Speller
+) -> None:
+    words = list(WORDS)
+    halves = [SpellingTable.of(list(enumerate(words))[i::2]) for i in range(2)]
+    joined = SpellingTable.joined(halves, np.arange(len(words)))
+    read = [SpellingTable.of_arrays(joined.arrays())]
+    of_tables = Speller.of((), read, lambda numbers: [words[number] for number in numbers])
+    for typed in ("gjj", "gongjijin", "gongjijindaikuan", "sfz", "居主证", "身证", "社宝卡", "公机金怎么提取", "abc"):
+        assert of_tables.mend(typed, Base(tokeniser)) == speller.mend(typed, Base(tokeniser))
+    none = SpellingTable.joined(halves, np.array([words.index("失业")]))
+    assert len(none) == len(SpellingTable.of([(words.index("失业"), "失业")]))
