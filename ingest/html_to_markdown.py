@@ -3,7 +3,6 @@
 import re
 
 import nh3
-from markdownify import markdownify
 
 from ingest.limits import MAX_HTML_CHARACTERS, MAX_HTML_DEPTH, MAX_HTML_ELEMENTS
 
@@ -53,6 +52,8 @@ def to_markdown(html: str) -> str:
     )
     _check_length(clean)
     _check_depth(clean)
+    from markdownify import markdownify  # noqa: PLC0415 - only imports need it, and what it brings along is large
+
     text = str(markdownify(clean, heading_style="ATX", bullets="-"))
     lines = "\n".join(line.rstrip() for line in text.split("\n"))
     return BLANK_LINES.sub("\n\n", lines).strip()

@@ -6,10 +6,9 @@ from datetime import datetime
 from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from ingest.searchable import document_of, places_of_regions
+from ingest.searchable import documents_where
 from ingest.thesaurus import thesaurus_of
 from models.knowledge import Transition, Version
-from models.organisation import Region
 from models.thesaurus import newest_versions
 from models.values import VersionStatus
 from retrieval.documents import Document
@@ -42,12 +41,8 @@ def live_version_ids(session: Session, moment: datetime) -> list[int]:
 
 def documents_at(session: Session, version_ids: Sequence[int]) -> Iterator[list[Document]]:
     """The searchable side of these versions, some hundred at a time. Units and regions are named as they are now."""
-    places = places_of_regions(session.scalars(select(Region).order_by(Region.id)).all())
     for start in range(0, len(version_ids), BATCH):
-        some = version_ids[start : start + BATCH]
-        versions = session.scalars(select(Version).where(Version.id.in_(some)).order_by(Version.entry_id)).all()
-        yield [document_of(version, places) for version in versions]
-        session.expunge_all()
+        yield documents_where(session, Version.id.in_(version_ids[start : start + BATCH]))
 
 
 def thesaurus_at(session: Session, moment: datetime) -> Thesaurus:

@@ -6,10 +6,15 @@ from datetime import datetime
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
+from models.database import CHANGES_CHANNEL
 from models.knowledge import ChangeLog
 
 CHANGE_LOG_LOCK = 0x5A48_4C47
 """Key of PostgreSQL's advisory lock: writers of the log take turns, so that ``seq`` is also the order of commits."""
+
+
+_TAKE_TURNS = text("SELECT pg_advisory_xact_lock(:key), pg_notify(:channel, '')")
+"""Followers are told when the transaction commits, and only then."""
 
 
 def record_changes(session: Session, entry_ids: Sequence[int], *, now: datetime) -> None:
@@ -24,6 +29,6 @@ def record_thesaurus_change(session: Session, *, now: datetime) -> None:
 
 def _write_log(session: Session, entry_ids: Sequence[int | None], now: datetime) -> None:
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CHANGE_LOG_LOCK})
+        session.execute(_TAKE_TURNS, {"key": CHANGE_LOG_LOCK, "channel": CHANGES_CHANNEL})
     if entry_ids:
         session.execute(insert(ChangeLog), [{"entry_id": entry_id, "at": now} for entry_id in entry_ids])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 
-from sqlalchemy import select
+from sqlalchemy import ScalarSelect, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -72,11 +72,13 @@ def city_rules(session: Session, at: datetime) -> InForce:
 
 
 def city_rights(session: Session, now: datetime) -> RightsRule:
-    """The city's rule of rights. Where no city stands yet, nobody sees more than the public."""
-    try:
-        return city_rules(session, now).rulebook.rights
-    except Unavailable:
-        return NO_RIGHTS
+    """The city's rule of rights. Where no city stands yet, nobody sees more than the public.
+
+    Every request asks this: one statement, and no calendar.
+    """
+    city_id = select(Region.id).where(Region.parent_id.is_(None)).order_by(Region.id).limit(1).scalar_subquery()
+    found = _latest(session, city_id, now)
+    return _rulebook(session, *found).rights if found is not None else NO_RIGHTS
 
 
 def unpublished_year(session: Session, now: datetime) -> int | None:
@@ -139,7 +141,7 @@ def ensure_adopted(session: Session, *, now: datetime) -> int:
     return len(cities)
 
 
-def _latest(session: Session, region_id: int, at: datetime) -> tuple[int, str] | None:
+def _latest(session: Session, region_id: int | ScalarSelect[int], at: datetime) -> tuple[int, str] | None:
     query = (
         select(RulebookText.id, RulebookText.digest)
         .join(Adoption, Adoption.rulebook_id == RulebookText.id)
@@ -152,12 +154,17 @@ def _latest(session: Session, region_id: int, at: datetime) -> tuple[int, str] |
 
 
 def _in_force(session: Session, rulebook_id: int, digest: str) -> InForce:
+    rulebook = _rulebook(session, rulebook_id, digest)
+    return InForce(rulebook_id, rulebook, _calendar(rulebook.hours, tuple(_as_keys(added_years(session)))))
+
+
+def _rulebook(session: Session, rulebook_id: int, digest: str) -> Rulebook:
     rulebook = _READ.get(digest)
     if rulebook is None:
         text = session.scalar(select(RulebookText.text).where(RulebookText.id == rulebook_id))
         assert text is not None
         rulebook = _READ[digest] = read(text, file=f"第 {rulebook_id} 号规则")
-    return InForce(rulebook_id, rulebook, _calendar(rulebook.hours, tuple(_as_keys(added_years(session)))))
+    return rulebook
 
 
 _READ: dict[str, Rulebook] = {}

@@ -1,7 +1,6 @@
 """Bringing a database to the form that this version of the program expects."""
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,10 +9,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.autogenerate.api import AutogenContext
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
 from models.base import Moment
+from models.form import is_current
 from models.tables import METADATA
 
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -28,19 +27,6 @@ def upgrade(engine: Engine) -> bool:
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python's driver would commit after each CREATE TABLE
         command.upgrade(_config(connection), "head")
     return True
-
-
-def is_current(engine: Engine) -> bool:
-    """Whether the database has exactly the form that this program expects."""
-    with engine.connect() as connection:
-        heads = MigrationContext.configure(connection).get_current_heads()
-    return set(heads) == _newest()
-
-
-@cache
-def _newest() -> frozenset[str]:
-    """The last step that came with this program; it does not change while it runs."""
-    return frozenset(ScriptDirectory(str(SCRIPTS)).get_heads())
 
 
 def differences(engine: Engine) -> Sequence[object]:

@@ -4,6 +4,7 @@ from models import (  # noqa: F401 - importing them fills the metadata
     audit,
     bench,
     duties,
+    feeding,
     improvement,
     incoming,
     knowledge,

@@ -6,20 +6,25 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete, event
 from sqlalchemy.orm import Session
 
 from ingest.follower import Follower
 from ingest.searchable import plain_text
-from kb_admin import lifecycle
+from kb_admin import change_log, lifecycle
 from kb_admin.taking_effect import expire_due, take_effect_due
+from kb_admin.thesaurus import next_version
 from models.database import sessions
+from models.knowledge import ChangeLog
+from models.thesaurus import GroupSaying, GroupVersion, WordGroup
 from models.values import Viewer
 from retrieval.embedded import EmbeddedIndex
+from retrieval.thesaurus import Thesaurus, shipped
 from tests.cast import DAY, LOST_CARD, NOW, RESIDENCE_PERMIT, Cast, published
 
 ALL = Viewer(everything=True)
 HOUR = timedelta(hours=1)
+OWN_GROUP = WordGroup("鑫瑞码", (GroupSaying("蓝牌码"),))
 
 
 @pytest.fixture
@@ -100,6 +105,25 @@ def test_a_withdrawn_entry_is_gone(session: Session, cast: Cast, follower: Follo
     assert follower.lag() == 0
 
 
+def test_an_entry_that_is_withdrawn_while_it_is_read_holds_nothing_up(
+    engine: Engine, session: Session, cast: Cast, follower: Follower, index: EmbeddedIndex
+) -> None:
+    live = published(session, LOST_CARD)
+    moments = iter([True])
+
+    def withdraw(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM phrasings" in statement and next(moments, False):
+            lifecycle.withdraw(session, live, "政策已废止", actor=cast.office, now=NOW)
+            session.commit()
+
+    event.listen(engine, "before_cursor_execute", withdraw)
+    follower.catch_up()
+    event.remove(engine, "before_cursor_execute", withdraw)
+    follower.catch_up()
+    assert next(moments, None) is None
+    assert len(index) == 0
+
+
 def test_a_change_that_is_rolled_back_is_never_seen(
     session: Session, cast: Cast, follower: Follower, index: EmbeddedIndex
 ) -> None:
@@ -109,6 +133,27 @@ def test_a_change_that_is_rolled_back_is_never_seen(
     session.rollback()
     assert follower.catch_up() == 0
     assert len(index) == 1
+
+
+def test_groups_that_a_restored_database_does_not_hold_are_given_up(
+    engine: Engine, session: Session, cast: Cast, index: EmbeddedIndex
+) -> None:
+    used: list[Thesaurus] = []
+    follower = Follower(sessions(engine), index, used.append)
+    published(session, LOST_CARD)
+    follower.catch_up()
+    assert not used
+    change_log.record_thesaurus_change(session, now=NOW)
+    session.add(next_version(OWN_GROUP, after=0, actor=cast.office, now=NOW))
+    session.commit()
+    follower.catch_up()
+    assert OWN_GROUP.head in used[-1]
+    session.execute(delete(GroupVersion))
+    session.execute(delete(ChangeLog).where(ChangeLog.entry_id.is_(None)))
+    session.commit()
+    follower.catch_up()
+    assert OWN_GROUP.head not in used[-1]
+    assert len(used[-1].groups) == len(shipped().groups)
 
 
 def test_a_follower_in_a_thread_sees_a_publication_by_itself(
