@@ -133,6 +133,7 @@ def find(
     question = _checked(text, services.settings.question_characters)
     most = k or services.settings.shown_answers
     found = services.index.search(question, caller.viewer, now, most, literal=literal)
+    services.measures.count_search(found.outcome, found.timings_ms)
     live = _still_live(session, found.hits)
     result = _worth_a_look(_without_the_gone(found, live))
     asked = plainly_asked(result.searched)
@@ -165,7 +166,10 @@ def suggest(services: Services, typed: str, caller: Caller, now: datetime) -> tu
     require(caller.grants, Action.SEARCH)
     if not typed.strip() or len(typed) > services.settings.question_characters:
         return ()
-    return services.index.suggest(typed, caller.viewer, now, MOST_SUGGESTIONS)
+    started = time.perf_counter()
+    found = services.index.suggest(typed, caller.viewer, now, MOST_SUGGESTIONS)
+    services.measures.suggest.observe(time.perf_counter() - started)
+    return found
 
 
 def _checked(text: str, longest: int) -> str:

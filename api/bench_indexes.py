@@ -24,6 +24,7 @@ from retrieval.encoder import Encoder
 from retrieval.model_files import MANIFEST_FILE, ModelError
 from retrieval.ranker import Ranker, Thresholds
 from retrieval.reader import Reader, ReaderError
+from retrieval.service_index import ServiceIndex
 from retrieval.tokens import Tokeniser
 from retrieval.vector_store import VectorStore
 
@@ -37,7 +38,7 @@ class Bench:
 
     settings: Settings
     open_session: sessionmaker[Session]
-    index: EmbeddedIndex
+    index: ServiceIndex
     encoder: Encoder | None
     memory: VectorStore | None
     own_words: tuple[str, ...]
@@ -50,7 +51,7 @@ class Bench:
 class Tested:
     """An index ready to be tested, and what is to be known of it."""
 
-    index: EmbeddedIndex
+    index: ServiceIndex
     codes: frozenset[str]
     """Of all entries in it."""
     moment: datetime
@@ -148,7 +149,7 @@ def _ranker(bench: Bench, settings: RunSettings, name: str, encoder: Encoder | N
             raise Invalid(f"第 {fit.id} 次拟合的权重不适用于现在的程序（{error}）。") from error
 
 
-def _built(bench: Bench, means: Means, moment: datetime, tell: Tell) -> tuple[EmbeddedIndex, frozenset[str]]:
+def _built(bench: Bench, means: Means, moment: datetime, tell: Tell) -> tuple[ServiceIndex, frozenset[str]]:
     """An index of its own, from the versions that were live at the moment."""
     with bench.open_session() as session:
         thesaurus = thesaurus_at(session, moment)

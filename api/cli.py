@@ -15,6 +15,7 @@ from api.commands import (
     definitions,
     entry_files,
     gaps,
+    index,
     model_files,
     organisation,
     public,
@@ -31,7 +32,9 @@ from api.commands import (
 )
 from api.database_faults import in_words, reason_of
 from models.errors import ZhidaError
+from retrieval.array_file import Damaged
 from retrieval.model_files import ModelError
+from retrieval.store import Busy
 
 app = typer.Typer(
     help="直答 Zhida：12345 热线知识库。",
@@ -52,6 +55,7 @@ app.add_typer(users.commands, name="user")
 app.add_typer(tokens.commands, name="token")
 app.add_typer(worker.commands, name="delivery")
 app.add_typer(model_files.commands, name="model")
+app.add_typer(index.commands, name="index")
 app.add_typer(clock.commands, name="clock")
 app.add_typer(calendar.commands, name="calendar")
 app.add_typer(rulebook.commands, name="rulebook")
@@ -75,7 +79,7 @@ def main() -> None:
     """Run the command that was typed. What a person should read is printed without a traceback."""
     try:
         app()
-    except (ZhidaError, ModelError) as error:
+    except (ZhidaError, ModelError, Damaged, Busy) as error:
         typer.echo(f"{error}", err=True)
         sys.exit(1)
     except ValidationError as error:

@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException
 
 from api.database_faults import BUSY, UNFIT, in_words
 from api.limits import NOT_KEPT, SECURITY_HEADERS
+from api.logs import HEADER, request_id_of, route_of
+from api.queueing import RETRY_SECONDS, Overloaded
 from api.security import SAFE_METHODS, NotLoggedIn, TooManyAttempts, WrongCredentials
 from api.templating import error_page
 from models.errors import Conflict, FileRefused, Forbidden, Invalid, NotFound, Unavailable, ZhidaError
@@ -40,6 +42,7 @@ TITLES = {
     403: "没有权限",
     404: "没有找到",
     405: "不支持的操作",
+    408: "发送超时",
     409: "内容已有变化",
     413: "内容过大",
     415: "不支持的格式",
@@ -52,16 +55,19 @@ MESSAGES = {
     400: "请求的格式无法识别，请检查后重新提交。",
     404: "没有找到您要的页面或内容，可能已被移走，或您无权查看。",
     405: "这个地址不支持此种请求方式。",
+    408: "提交的内容没有在规定的时间内传完，请检查网络后重试。",
     422: UNFIT,
     503: BUSY,
     415: "提交的内容不是本系统能读的格式：表单须为 UTF-8 编码，文件只在导入页上传。",
     413: "提交的内容超过了允许的大小，请缩小或分批后再提交。",
     500: "系统出现意外错误，您的上一步操作可能没有保存。请重试；仍不成功时请把错误编号告诉系统管理员。",
 }
+OVERLOADED = "此刻使用的人太多，请过几秒再试。"
 HTTP_CODES = {
     400: "bad_request",
     404: "not_found",
     405: "method_not_allowed",
+    408: "timeout",
     413: "too_large",
     415: "unsupported_media_type",
     500: "internal",
@@ -106,6 +112,7 @@ class Failure:
 def install(app: FastAPI) -> None:
     """Let every error leave the application in the one shape: JSON for programs, a page for people."""
     app.add_exception_handler(ZhidaError, _our_error)
+    app.add_exception_handler(Overloaded, _overloaded)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(SQLAlchemyError, _database_error)
@@ -130,6 +137,7 @@ def respond(request: Request, failure: Failure) -> Response:
             "title": TITLES.get(failure.status, "请求没有成功"),
             "message": failure.message,
             "kept": "",
+            "request_id": request_id_of(request.scope),
         }
         return error_page(request, context, failure.status, failure.headers)
     shape = {"code": failure.code, "message": failure.message, "details": list(failure.details)}
@@ -188,20 +196,30 @@ def _http_error(request: Request, error: Exception) -> Response:
     return respond(request, Failure(status, code, message, headers=error.headers or {}))
 
 
+def overloaded(request: Request) -> Response:
+    """To who is not let in, because too many wait already."""
+    headers = {"Retry-After": str(RETRY_SECONDS)}
+    return respond(request, Failure(503, "overloaded", OVERLOADED, headers=headers))
+
+
+def _overloaded(request: Request, _error: Exception) -> Response:
+    return overloaded(request)
+
+
 def _database_error(request: Request, error: Exception) -> Response:
     """What nobody outside can mend is our own fault and goes the way of the unforeseen."""
     assert isinstance(error, SQLAlchemyError)
     told = in_words(error)
     if told is None:
         raise error
-    logger.error("%s %s: %s", request.method, request.url.path, error)
+    logger.error("%s %s: %s", request.method, route_of(request.scope), error)
     return _our_error(request, told)
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:
     """The server logs the traceback; outside, a number leads to it."""
-    number = secrets.token_hex(4).upper()
-    logger.error("错误 %s：%s %s: %r", number, request.method, request.url.path, error)
+    number = request_id_of(request.scope) or secrets.token_hex(8).upper()
+    logger.error("错误 %s：%s %s: %r", number, request.method, route_of(request.scope), error)
     message = f"{MESSAGES[500]}错误编号：{number}。"
     # Starlette answers this one outside our middleware, so the headers are brought along
-    return respond(request, Failure(500, "internal", message, headers=SECURITY_HEADERS | NOT_KEPT))
+    return respond(request, Failure(500, "internal", message, headers=SECURITY_HEADERS | NOT_KEPT | {HEADER: number}))

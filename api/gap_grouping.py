@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from api.clock import utc_now
 from api.repeating import Repeating
-from ingest.follower import Follower
+from ingest.following import Following
 from kb_admin import gap_groups
 from kb_admin.gap_groups import STRONG, WAITING
 from kb_admin.gap_list import examples
@@ -24,8 +24,9 @@ from models.knowledge import ChangeLog, Version
 from models.notices import NoticeVersion
 from models.values import EARLIEST, GapStatus, Outcome, VersionStatus, Viewer
 from retrieval import grouping
-from retrieval.embedded import EmbeddedIndex, TextEncoder
+from retrieval.embedded import TextEncoder
 from retrieval.grouping import KnownGroup, squeezed
+from retrieval.service_index import ServiceIndex
 from retrieval.standard_question import standard_question
 from retrieval.story import focus
 from retrieval.term_rows import TermRows
@@ -60,7 +61,7 @@ class Searching(Protocol):
     """What of the service is needed."""
 
     @property
-    def index(self) -> EmbeddedIndex: ...
+    def index(self) -> ServiceIndex: ...
 
     @property
     def encoder(self) -> FingerprintedEncoder | None: ...
@@ -70,17 +71,17 @@ class Searching(Protocol):
         """The same encoder, which remembers what it has encoded; None without a model."""
 
     @property
-    def follower(self) -> Follower: ...
+    def follower(self) -> Following: ...
 
 
 @dataclass(frozen=True)
 class Parts:
     """The same by itself, for the worker, which is a part of the service."""
 
-    index: EmbeddedIndex
+    index: ServiceIndex
     encoder: FingerprintedEncoder | None
     memory: TextEncoder | None
-    follower: Follower
+    follower: Following
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ class GapWorker(Repeating):
 
 
 def nearest_entries(
-    index: EmbeddedIndex, session: Session, question: str, now: datetime, *, viewer: Viewer = EVERYTHING, most: int = 5
+    index: ServiceIndex, session: Session, question: str, now: datetime, *, viewer: Viewer = EVERYTHING, most: int = 5
 ) -> list[Near]:
     """The entries that come nearest to a question, with their scores."""
     hits = index.search(question, viewer, now, most).hits

@@ -1,6 +1,7 @@
 """What every response carries and how much a request may bring: plain ASGI, around the whole application; and how
 often one address may come to pages that anybody may open."""
 
+import asyncio
 import threading
 from collections import defaultdict, deque
 from datetime import datetime, timedelta
@@ -36,6 +37,11 @@ MULTIPART = b"multipart/form-data"
 FORMS = frozenset({MULTIPART, b"application/x-www-form-urlencoded"})
 UTF_8 = frozenset({b"utf-8", b"utf8"})
 STATIC = "/static/"
+BODY_SECONDS = 20.0
+"""A whole request must be there within this time; a file to be imported within the next."""
+UPLOAD_SECONDS = 600.0
+READING_SECONDS = 60.0
+"""Who takes no piece of the answer for so long is given up."""
 
 
 class SecurityHeaders:
@@ -59,7 +65,8 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """Refuses with 413 a body that is too large, before more of it is read than is allowed."""
+    """Refuses with 413 a body that is too large, before more of it is read than is allowed, and with 408 one that
+    takes too long to come; gives up who does not take the answer."""
 
     def __init__(self, app: ASGIApp, request_bytes: int, import_bytes: int) -> None:
         self.app = app
@@ -73,19 +80,29 @@ class BodyLimit:
         limit = self.import_bytes if scope["path"] in UPLOADS else self.request_bytes
         declared = Headers(scope=scope).get("content-length", "0")
         taken = int(declared) if declared.isdecimal() else 0
-        received = 0
+        received, whole = 0, scope["method"] in ("GET", "HEAD")
+        until = asyncio.get_running_loop().time() + (UPLOAD_SECONDS if scope["path"] in UPLOADS else BODY_SECONDS)
 
         async def receive_within_limit() -> Message:
-            nonlocal received
+            nonlocal received, whole
             if taken > limit:
                 raise HTTPException(413)
-            message = await receive()
+            try:
+                async with asyncio.timeout_at(None if whole else until):
+                    message = await receive()
+            except TimeoutError as error:
+                raise HTTPException(408, headers={"Connection": "close"}) from error
+            whole = not message.get("more_body", False)
             received += len(message.get("body", b""))
             if received > limit:
                 raise HTTPException(413)
             return message
 
-        await self.app(scope, receive_within_limit, send)
+        async def send_to_who_takes_it(message: Message) -> None:
+            async with asyncio.timeout(READING_SECONDS):
+                await send(message)
+
+        await self.app(scope, receive_within_limit, send_to_who_takes_it)
 
 
 class FormEncoding:

@@ -96,8 +96,7 @@ def answer_piece(
 def suggestions_piece(request: Request, services: UsingServices, caller: PageCaller, q: str = "") -> HTMLResponse:
     """Stored phrasings for what has been typed so far."""
     found = suggest(services, q, caller, utc_now())
-    words = [q.strip()]
-    shown = [{"text": s.text, "marked": mark(s.text, words), "internal": s.internal} for s in found]
+    shown = [{"text": s.text, "marked": mark(s.text, (q.strip(), *s.matched)), "internal": s.internal} for s in found]
     return page(request, "suggestions.html", caller, {"suggestions": shown})
 
 

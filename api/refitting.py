@@ -20,11 +20,13 @@ from models.errors import Invalid
 from models.improvement import RankerFit
 from models.organisation import Person
 from models.values import Viewer
-from retrieval.embedded import CandidateRanker, EmbeddedIndex, weights_for
+from retrieval.answering import CandidateRanker
+from retrieval.embedded import weights_for
 from retrieval.features import NAMES
 from retrieval.fitting import PULL, Answer, Example, answers_of, divided, log_loss, refitted
 from retrieval.postings import Floats
 from retrieval.ranker import MOST_READ, Ranked, Ranker, Read
+from retrieval.service_index import ServiceIndex
 
 MOST_QUESTIONS = 5_000
 """The newest: some two minutes with the reader; more hardly move the weights."""
@@ -79,7 +81,7 @@ def refit(
 
 
 def measure(
-    index: EmbeddedIndex, questions: Sequence[LoggedQuestion], now: datetime, tell: Tell = lambda _: None
+    index: ServiceIndex, questions: Sequence[LoggedQuestion], now: datetime, tell: Tell = lambda _: None
 ) -> Measured:
     """Ask each question of the index as it stands, and keep what is measured of all candidates."""
     means = index.means

@@ -4,6 +4,11 @@ import logging
 import threading
 from collections.abc import Callable
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+
+from api.database_faults import reason_of
+
 RETRY_SECONDS = 5.0
 """After a failure: time for a database to come back, short beside any limit that it watches."""
 
@@ -45,6 +50,9 @@ class Repeating:
             pause = self._every_seconds
             try:
                 self._work()
+            except (OperationalError, InterfaceError, NoConnectionFree) as error:  # it comes back, or somebody is told
+                log.warning("%s：数据库暂时不可用，%s 秒后再试（%s）", self.name, RETRY_SECONDS, reason_of(error))
+                pause = RETRY_SECONDS
             except Exception:
                 log.exception("%s 出错，%s 秒后再试", self.name, RETRY_SECONDS)
                 pause = RETRY_SECONDS

@@ -14,6 +14,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from api.clock import utc_now
+from api.logs import note_person
 from api.origins import Sender, sender_of
 from api.passwords import LONGEST_PASSWORD, hash_password, is_outdated, password_fits, turn
 from api.settings import Settings
@@ -81,6 +82,7 @@ def page_caller(request: Request) -> Caller:
         held = _login_session(session, request.cookies.get(SESSION_COOKIE), now)
         if held is None:
             raise NotLoggedIn("请先登录。")
+        note_person(held.person_id)
         return caller_of(session, held.person, held.csrf_token, now)
 
 
@@ -93,12 +95,15 @@ def api_caller(
     now = utc_now()
     with get_services(request).open_session() as session:
         if authorization:
-            return caller_of(session, _token_holder(session, authorization), "", now)
+            holder = _token_holder(session, authorization)
+            note_person(holder.id)
+            return caller_of(session, holder, "", now)
         held = _login_session(session, request.cookies.get(SESSION_COOKIE), now)
         if held is None:
             raise NotLoggedIn("请先登录，或在 Authorization 头中给出有效的令牌（Bearer …）。")
         if request.method not in SAFE_METHODS:
             _require_csrf(held.csrf_token, x_csrf_token)
+        note_person(held.person_id)
         return caller_of(session, held.person, held.csrf_token, now)
 
 

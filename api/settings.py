@@ -29,6 +29,20 @@ class MailSecurity(Choice):
     NONE = "none", "不加密"
 
 
+class IndexKind(Choice):
+    """Where the searchable side of the base lies."""
+
+    EMBEDDED = "embedded", "本机：各进程自带索引"
+    MILVUS = "milvus", "Milvus：条目存放在向量数据库中"
+
+
+class LogForm(Choice):
+    """How the lines of the log are written."""
+
+    TEXT = "text", "供人阅读"
+    JSON = "json", "每行一个 JSON 对象"
+
+
 class Settings(BaseSettings):
     """Set a field through the environment variable ZHIDA_ plus its name in capitals. See docs/settings.md."""
 
@@ -51,6 +65,37 @@ class Settings(BaseSettings):
         description="服务监听的地址；对外提供服务时改为 0.0.0.0，并在前面放置 https 代理。",
     )
     port: int = Field(default=8000, ge=0, le=65535, description="服务监听的端口。")
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="服务用几个进程答复；它们共用一份索引和模型。一般设为处理器核数，见 docs/operations.md。",
+    )
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=300,
+        description="停止之前，/readyz 先答复“不再接收”多少秒，让前置的代理有时间把新请求转走。",
+    )
+    search_at_once: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="每个进程同时处理几个提问，输入提示另计；0 为按处理器核数和进程数自定。",
+    )
+    queue_length: int = Field(
+        default=64, ge=1, le=10_000, description="每个进程最多有多少个提问在排队；再多则立即答复“忙，请稍后”（503）。"
+    )
+    queue_seconds: float = Field(
+        default=2.0, gt=0, le=60, description="一个提问最多排队多少秒；轮不到则答复“忙，请稍后”（503）。"
+    )
+    log_form: LogForm = Field(
+        default=LogForm.TEXT, description="日志的格式：text（供人阅读）或 json（每行一个 JSON 对象，供日志系统收集）。"
+    )
+    metrics_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="读取 /metrics 的令牌（Bearer），至少 16 个字符；不设则只答复本机直接发来的请求。",
+    )
     https_only: bool = Field(default=False, description="登录凭据只经 https 发送；在 https 代理之后运行时设为 true。")
     session_hours: int = Field(default=12, ge=1, le=720, description="登录后多少小时须重新登录；默认略长于一个班次。")
     proxies: str = Field(
@@ -62,6 +107,22 @@ class Settings(BaseSettings):
     )
     login_wait_minutes: int = Field(default=10, ge=1, description="输错密码达到上限后须等待的分钟数。")
     question_characters: int = Field(default=2000, ge=50, description="一个问题最多的字数。")
+    index: IndexKind = Field(
+        default=IndexKind.EMBEDDED,
+        description="检索用哪种索引：embedded（默认，各进程自带）"
+        "或 milvus（超出一台机器内存的知识库，见 docs/deployment.md）。",
+    )
+    milvus_url: str = Field(
+        default="", description="Milvus 的地址，如 http://milvus.example:19530；ZHIDA_INDEX 为 milvus 时必填。"
+    )
+    milvus_token: SecretStr = Field(
+        default=SecretStr(""), description="Milvus 的登录凭据，写作 用户名:口令；没有则不设。"
+    )
+    milvus_collection: str = Field(
+        default="zhida",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,80}$",
+        description="Milvus 中集合名称的开头；几套系统共用一个 Milvus 时各取一个。",
+    )
     reader: bool = Field(
         default=True,
         description="最好的几条是否再精读一遍（更准，每问约多 6 至 12 毫秒）；较慢的机器可设为 false。",
@@ -110,7 +171,7 @@ class Settings(BaseSettings):
     smtp_password: SecretStr = Field(default=SecretStr(""), description="邮件服务器的密码。")
     smtp_from: str = Field(default="", description="邮件的发件人地址；设了邮件服务器时必填。")
 
-    @field_validator("site_url", "webhook_url")
+    @field_validator("site_url", "webhook_url", "milvus_url")
     @classmethod
     def _an_address(cls, url: str) -> str:
         parts = urlsplit(url)
@@ -125,6 +186,19 @@ class Settings(BaseSettings):
         if self.smtp_host and "@" not in self.smtp_from:
             raise Invalid("设了 ZHIDA_SMTP_HOST，还须设 ZHIDA_SMTP_FROM，写一个邮件地址。")
         return self
+
+    @model_validator(mode="after")
+    def _milvus_named(self) -> Self:
+        if self.index is IndexKind.MILVUS and not self.milvus_url:
+            raise Invalid("ZHIDA_INDEX 设为 milvus，还须设 ZHIDA_MILVUS_URL，如 http://milvus.example:19530。")
+        return self
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _no_short_token(cls, token: SecretStr) -> SecretStr:
+        if 0 < len(token.get_secret_value()) < SHORTEST_SECRET:
+            raise Invalid(f"ZHIDA_METRICS_TOKEN 至少 {SHORTEST_SECRET} 个字符。")
+        return token
 
     @field_validator("database_url")
     @classmethod
@@ -152,6 +226,11 @@ class Settings(BaseSettings):
     def models_folder(self) -> Path:
         """Where model folders lie."""
         return self.data_folder / "models"
+
+    @property
+    def index_folder(self) -> Path:
+        """Where the index lies on disk. A copy of what the database says: it need not be backed up."""
+        return self.data_folder / "index"
 
     @property
     def attachments_folder(self) -> Path:

@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from api.repeating import Repeating
 from kb_admin.ranker_fits import in_force
 from models.improvement import RankerFit
-from retrieval.embedded import EmbeddedIndex, weights_for
+from retrieval.embedded import weights_for
 from retrieval.encoder import Encoder
 from retrieval.ranker import Ranker, Thresholds
+from retrieval.service_index import ServiceIndex
 
 LOOK_SECONDS = 2.0
 """Promoted or taken back, weights are in use in all processes within about this time."""
@@ -24,7 +25,7 @@ class WeightsWatch(Repeating):
     def __init__(
         self,
         open_session: sessionmaker[Session],
-        index: EmbeddedIndex,
+        index: ServiceIndex,
         thresholds_of: Callable[[Ranker], Thresholds],
     ) -> None:
         super().__init__("weights", self.look, every_seconds=LOOK_SECONDS)

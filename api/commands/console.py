@@ -12,7 +12,7 @@ from api.delivering import sessions_of
 from api.settings import Settings
 from models.database import open_engine
 from models.errors import NotFound, Unavailable
-from models.migrate import is_current
+from models.form import is_current
 from models.organisation import Person
 
 NOT_SET_UP = "数据库尚未建立或版本不符，请先运行 zhida setup。"

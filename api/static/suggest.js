@@ -1,6 +1,7 @@
 // Suggestions under the box while one types; none while an input method composes, and stale ones are dropped.
+// The first key asks at once; while one goes on typing, what stands in the box is asked every so often.
 
-const PAUSE_MS = 60;
+const EVERY_MS = 60;
 
 const box = document.getElementById("q");
 const form = document.getElementById("ask");
@@ -8,6 +9,7 @@ const list = document.getElementById("suggestions");
 
 let composing = false;
 let timer = 0;
+let sent = -EVERY_MS;
 let latest = 0;
 let running = null;
 let chosen = -1;
@@ -17,6 +19,7 @@ const belongsToInputMethod = (event) => composing || event.isComposing || event.
 
 function close() {
   clearTimeout(timer);
+  timer = 0;
   latest += 1;
   running?.abort();
   list.hidden = true;
@@ -41,13 +44,14 @@ function take(option) {
   form.requestSubmit();
 }
 
-function later() {
-  clearTimeout(timer);
+function soon() {
   if (!box.value.trim()) return close();
-  timer = setTimeout(fetchSuggestions, PAUSE_MS);
+  timer ||= setTimeout(fetchSuggestions, Math.max(0, sent + EVERY_MS - performance.now()));
 }
 
 async function fetchSuggestions() {
+  timer = 0;
+  sent = performance.now();
   const typed = box.value;
   const mine = ++latest;
   running?.abort();
@@ -71,11 +75,11 @@ box.addEventListener("compositionstart", () => {
 });
 box.addEventListener("compositionend", () => {
   composing = false;
-  later();
+  soon();
 });
 box.addEventListener("input", (event) => {
   if (composing || event.isComposing) return;
-  later();
+  soon();
 });
 
 box.addEventListener("keydown", (event) => {

@@ -194,6 +194,12 @@ def test_sounds_and_initials_are_suggested_for(typed: str, meant: str, visit: Vi
     assert meant in reply["suggestions"][0]["text"]
 
 
+@pytest.mark.parametrize(("typed", "marked"), [("gjj", "公积金"), ("gongjij", "公积金"), ("公积金", "公积金")])
+def test_what_fits_is_marked_in_a_suggestion_also_by_sound(typed: str, marked: str, visit: Visit, people: Cast) -> None:
+    piece = visit(people.agent).get("/suggest", params={"q": typed}).text
+    assert f"<mark>{marked}</mark>" in piece
+
+
 def test_internal_suggestions_are_marked_and_kept_from_strangers(visit: Visit, people: Cast) -> None:
     typed = "户籍窗口"
     reply = visit(people.agent).get("/api/v1/suggest", params={"q": typed}).json()

@@ -103,10 +103,10 @@ def test_a_missing_year_is_logged_once(
 
 
 def test_the_service_does_it_too_unless_told_otherwise(tmp_path: Path, sqlite_url: str) -> None:
-    always = ["weights", "test-runner", "gaps"]
-    for does, names in ((True, ["worker", "learning", *always]), (False, always)):
+    for does, own in ((True, ["worker", "learning"]), (False, [])):
         built = build(Settings(data_folder=tmp_path, database_url=sqlite_url, worker=does))
-        assert [part.name for part in built.workers] == names
+        assert [part.name for part in built.workers] == ["weights", "uses", "gauging"]
+        assert [part.name for part in built.timed] == [*own, "index keeper", "test-runner", "gaps"]
         built.close()
 
 
