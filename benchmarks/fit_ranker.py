@@ -29,7 +29,8 @@ from benchmarks.measures import figures
 from benchmarks.suite import DEMONSTRATION, demonstration_corpus, near_misses, question_sets
 from kb_admin.bench_figures import DEPTH, Judged
 from models.values import Viewer
-from retrieval.embedded import EmbeddedIndex, PairReader
+from retrieval.answering import PairReader
+from retrieval.embedded import EmbeddedIndex
 from retrieval.encoder import Encoder
 from retrieval.features import NAMES
 from retrieval.ranker import (

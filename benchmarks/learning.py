@@ -23,7 +23,8 @@ from benchmarks.datasets import Corpus, Query
 from benchmarks.suite import DEMONSTRATION, question_sets
 from kb_admin.learning import Language
 from kb_admin.ranker_log import LoggedQuestion
-from retrieval.embedded import PairReader, weights_for
+from retrieval.answering import PairReader
+from retrieval.embedded import weights_for
 from retrieval.encoder import Encoder
 from retrieval.features import NAMES
 from retrieval.fitting import Answer, Example, answers_of, divided

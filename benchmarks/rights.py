@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
@@ -106,7 +107,7 @@ def _examine(report: Report, services: Services, session: Session, world: World,
             channels.by_decision(one)
             channels.by_list(one)
             channels.by_columns(one)
-        channels.by_index(look(person, world.moments[0]), services.index)
+        channels.by_index(look(person, world.moments[0]), cast(EmbeddedIndex, services.index))
     app, chance = create_app(services), random.Random(name)
     for person in chance.sample([p for p in world.people if p.active], BY_SERVICE):
         channels.by_service(look(person, world.moments[0]), app, chance)

@@ -14,8 +14,9 @@ from benchmarks.datasets import Corpus, Query, read_corpus
 from benchmarks.measures import Answered
 from benchmarks.quality import Report
 from benchmarks.suite import demonstration_corpus, demonstration_queries, near_misses
+from retrieval.answering import PairReader
 from retrieval.documents import Document
-from retrieval.embedded import EmbeddedIndex, PairReader
+from retrieval.embedded import EmbeddedIndex
 from retrieval.encoder import Encoder
 from retrieval.text import normalise
 from retrieval.tokens import Tokeniser, stop_words

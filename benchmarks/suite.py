@@ -11,8 +11,9 @@ from benchmarks import quality
 from benchmarks.baselines import Cosine, Mixture, ReciprocalRanks, Words
 from benchmarks.datasets import Corpus, Query, read_corpus, read_queries
 from benchmarks.quality import Report
+from retrieval.answering import PairReader
 from retrieval.documents import Index
-from retrieval.embedded import EmbeddedIndex, PairReader
+from retrieval.embedded import EmbeddedIndex
 from retrieval.encoder import Encoder
 from retrieval.tokens import Tokeniser
 

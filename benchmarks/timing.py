@@ -12,7 +12,8 @@ from benchmarks import quality
 from benchmarks.datasets import Corpus, Query, read_corpus
 from benchmarks.quality import Report
 from benchmarks.suite import demonstration_corpus, question_sets
-from retrieval.embedded import EmbeddedIndex, PairReader
+from retrieval.answering import PairReader
+from retrieval.embedded import EmbeddedIndex
 from retrieval.encoder import Encoder
 
 STAGES = ("words", "encode", "candidates", "features", "read", "rank", "reasons")

@@ -20,8 +20,9 @@ from api.wiring import Services, build, load_reader, thresholds_of
 from ingest.follower import Follower
 from models.errors import Conflict
 from models.values import Viewer
+from retrieval.answering import PairReader
 from retrieval.documents import Result
-from retrieval.embedded import EmbeddedIndex, PairReader, TextEncoder, weights_for
+from retrieval.embedded import EmbeddedIndex, TextEncoder, weights_for
 from retrieval.ranker import Ranker
 from retrieval.reader import Pair
 from retrieval.vectors import Matrix
@@ -153,7 +154,7 @@ class SearchAhead:
 def with_memory(services: Services) -> Services:
     """The same services on an index that encodes no question twice and reads no pair twice."""
     if services.encoder is None:
-        return replace(services, index=cast(EmbeddedIndex, PreparedIndex(services.index)))
+        return replace(services, index=cast(EmbeddedIndex, PreparedIndex(cast(EmbeddedIndex, services.index))))
     reader = load_reader(services.settings)
     ranker = Ranker.load(weights_for(services.encoder, reader))
     index = EmbeddedIndex(
