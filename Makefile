@@ -18,7 +18,7 @@ ifneq ($(wildcard bundle/wheels),)
 FROM := --no-index --find-links bundle/wheels
 endif
 
-.PHONY: help setup serve install test lint bench bundle lock clean model browser
+.PHONY: help setup serve install test lint bench peers bundle lock clean model browser
 
 help: ## 显示这份说明
 	@echo "直答 Zhida：12345 热线知识库"
@@ -51,6 +51,9 @@ bench: $(STAMPS)/test model ## 测量检索质量与速度，与基线并排
 	@$(BIN)/zhida bench robust
 	@$(BIN)/python -m benchmarks.fit_ranker --leave-out
 	@$(BIN)/zhida bench speed
+
+peers: $(STAMPS)/test ## 安装并排比较用的其他软件（bench words、vectors、hybrids 和曲线图）
+	@$(PIP) install --no-build-isolation -e '.[bench]'
 
 bundle: $(STAMPS)/runtime ## 备好 bundle/，供没有网络的机器安装
 	@.ci/bundle $(BIN)/python
