@@ -73,7 +73,14 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        self._headers_came()
         self._in_headers, self._header_bytes = True, 0
+
+    def on_response_complete(self) -> None:
+        """The rest of a body that nobody waits for any more has as long as headers."""
+        super().on_response_complete()
+        if not self._in_headers and self._cut_off is None and not self.transport.is_closing():
+            self._await_headers()
 
     def _await_headers(self) -> None:
         self._cut_off = cast("Any", self.loop).call_later(HEADERS_SECONDS, self._give_up)

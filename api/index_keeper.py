@@ -19,6 +19,9 @@ MOST_ROWS = 5000
 """Of the log: withdrawn entries take no memory, but are read again at every start."""
 LONGEST_SECONDS = 600.0
 """However little it is: after so long it is written."""
+REST_SECONDS = 30.0
+"""After each time, so that a child that finds another at work, or writes what this process cannot use, does not come
+back at once."""
 PATIENCE_SECONDS = (60.0, 300.0, 1800.0)
 """After a failure, after a second, after each further one: a full disk is not emptied by trying."""
 
@@ -75,9 +78,9 @@ class IndexKeeper(Repeating):
         """Write to disk if it is time; returns whether it was done."""
         if not self._follower.loaded or not self._due() or time.perf_counter() < self._not_before:
             return False
-        if not self._is_mine():
-            return False
         try:
+            if not self._is_mine():
+                return False
             self._child.run(["flush", "--polite", "--no-wait"])
         except (ZhidaError, OSError) as error:
             if not self.stopping:
@@ -85,7 +88,7 @@ class IndexKeeper(Repeating):
                 log.warning("索引没有写到磁盘上，%.0f 分钟后再试；检索不受影响。原因：%s", pause / 60, error)
                 self._failures, self._not_before = self._failures + 1, time.perf_counter() + pause
             return False
-        self._failures, self._since = 0, None
+        self._failures, self._since, self._not_before = 0, None, time.perf_counter() + REST_SECONDS
         return True
 
     def stop(self) -> None:

@@ -23,6 +23,8 @@ YOUNG_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 30.0
 READY_SECONDS = 120.0
 """A worker that does not answer by then is given up, and another started."""
+RELIEF_SECONDS = 2.0
+"""How long it is not said that all is ready because those from before may still answer."""
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that a process gets when its parent dies."""
 
@@ -70,7 +72,7 @@ class Supervisor:
         renew: Callable[[Sequence[int]], bool],
     ) -> None:
         """Returns when all have ended after SIGTERM or SIGINT. ``former``: process ids that are to end once the new
-        workers answer; ``on_ready`` is called at that moment. SIGHUP calls ``renew`` with those that answer now: it
+        workers answer; ``on_ready`` is called when they have. SIGHUP calls ``renew`` with those that answer now: it
         returns False when the new service could not be had, and does not return when it could."""
         self._former = set(former)
         self._listen_to_signals()
@@ -78,14 +80,16 @@ class Supervisor:
         gc.freeze()  # the collector would write to every object, and each process would get its own copy
         for place in range(self._count):
             self._start(place, "start")
-        told = False
+        told, announced, told_at = False, False, 0.0
         while not self._stopping:
             self._bury()
             self._start_those_due()
             self._hear_who_answers()
             if not told and all(worker.answers for worker in self._workers.values()) and not self._due:
-                told = True
+                told, told_at = True, time.monotonic()
                 self._tell(self._former, signal.SIGTERM)
+            if told and not announced and (not self._former or time.monotonic() > told_at + RELIEF_SECONDS):
+                announced = True
                 on_ready()
             if self._renewing and told:
                 self._renewing = False

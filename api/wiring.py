@@ -33,6 +33,7 @@ from ingest.follower import Follower
 from ingest.following import Following
 from ingest.indexing import Indexer
 from models.database import open_engine
+from models.errors import Unavailable
 from models.form import is_current
 from retrieval.embedded import EmbeddedIndex, Means, weights_for
 from retrieval.encoder import Encoder
@@ -83,7 +84,7 @@ class Services:
 
         A process may have been forked off long after the index was filled: it is brought up to date first.
         """
-        with suppress(SQLAlchemyError):  # without the database nothing is shown; the follower goes on trying
+        with suppress(SQLAlchemyError, Unavailable):  # without them nothing is found; the follower goes on trying
             self.follower.catch_up()
         self.follower.start()
         self.state.running = True

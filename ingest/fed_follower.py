@@ -5,12 +5,14 @@ import threading
 import time
 from collections.abc import Callable
 
+from pymilvus.exceptions import MilvusException
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from ingest.feeding import Feeder
 from ingest.log_rows import last_row, rows_behind
 from ingest.thesaurus import thesaurus_of
+from models.errors import Unavailable
 from models.feeding import FeedCounts, FeedTask, IndexFeed
 from models.knowledge import ChangeLog
 from models.thesaurus import newest_versions
@@ -85,7 +87,14 @@ class FedFollower:
         return time.perf_counter() - self._level_at
 
     def catch_up(self) -> int:
-        """Make everything committed so far searchable, as far as others have not claimed it; how many were written."""
+        """Make everything committed so far searchable, as far as others have not claimed it; how many were written.
+        Raises Unavailable."""
+        try:
+            return self._catch_up()
+        except MilvusException as error:
+            raise Unavailable(f"Milvus 没有答复：{error.message}。") from error
+
+    def _catch_up(self) -> int:
         with self._catching_up:
             self._look()
             if not self._prepared:
@@ -94,9 +103,8 @@ class FedFollower:
             written = 0
             while some := self._feeder.feed():
                 written += some
-                self._look()
-                if self._stopping.is_set():
-                    break
+                if self._look() or self._stopping.is_set():
+                    break  # what is only to be written again is left for later rounds
             self._look()
             return written
 
@@ -117,14 +125,15 @@ class FedFollower:
             pause = POLL_SECONDS
             try:
                 self.catch_up()
-            except Exception:
-                log.exception("Milvus 暂时跟不上数据库，%s 秒后再试", RETRY_SECONDS)
+            except Exception as error:
+                foreseen = isinstance(error, Unavailable)
+                log.error("Milvus 暂时跟不上数据库，%s 秒后再试：%s", RETRY_SECONDS, error, exc_info=not foreseen)
                 self._prepared = False  # it may come back empty
                 pause = RETRY_SECONDS
             self._stopping.wait(pause)
 
-    def _look(self) -> None:
-        """Take over what has been written since the last look.
+    def _look(self) -> bool:
+        """Take over what has been written since the last look; whether that was all that had changed.
 
         The position is read before the tasks and these before the counts: whatever is committed between can only make
         the index know more than is said of it.
@@ -139,12 +148,14 @@ class FedFollower:
             again = session.scalar(select(func.count()).where(FeedTask.feed == name, FeedTask.seq == 0)) or 0
             self._take_over(session)
         if planned is None:
-            return
+            return False
         self._position = planned if waiting is None else waiting - 1
         self._preparing = "" if self._loaded or not again else f"正在向 Milvus 写入知识条目，还有 {again} 条……"
         self._loaded = self._loaded or not again
-        if self._position >= end:
+        level = self._position >= end
+        if level:
             self._level_at = looked
+        return level and self._loaded
 
     def _take_over(self, session: Session) -> None:
         rows = session.execute(

@@ -179,7 +179,7 @@ class Feeder:
         free = (
             select(FeedTask.id, FeedTask.entry_id, FeedTask.seq)
             .where(FeedTask.feed == self.name)
-            .order_by(FeedTask.id)
+            .order_by(FeedTask.seq == 0, FeedTask.id)  # a change does not wait for what is only written again
             .limit(BATCH)
             .with_for_update(skip_locked=True)
         )

@@ -178,7 +178,8 @@ class Follower:
                     )
                 failing, pause = True, RETRY_SECONDS
             except Exception:
-                log.exception("索引暂时跟不上数据库，%s 秒后再试", RETRY_SECONDS)
+                if not self._stopping.is_set():
+                    log.exception("索引暂时跟不上数据库，%s 秒后再试", RETRY_SECONDS)
                 pause = RETRY_SECONDS
             if pause > POLL_SECONDS:
                 self._stopping.wait(pause)
@@ -215,7 +216,9 @@ class Follower:
         try:
             self._tell("正在把知识条目写入磁盘上的索引……")
             self._bring_up(self._tell)
-        except ZhidaError as error:
+        except (ZhidaError, OSError) as error:
+            if self._stopping.is_set():
+                raise  # who stops need not read everything into memory before
             log.warning("磁盘上的索引没有写成，先在内存中建立：%s", error)
         finally:
             self._tell("")

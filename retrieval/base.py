@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -65,13 +66,19 @@ def find_manifests(folder: Path, versions: Versions, *, most: int, before: int |
                     open_file(folder, file)
                 usable.append(manifest)
         except Damaged as damage:
-            log.warning("%s", damage)
+            _warn(str(damage))
             refusal = str(damage)
         if not usable:
             refused = refused or refusal
         if len(usable) == most:
             break
     return Found(tuple(usable), refused)
+
+
+@cache
+def _warn(sentence: str) -> None:
+    """Once in each process: the folder is looked at every few seconds."""
+    log.warning("%s", sentence)
 
 
 def open_base(folder: Path, manifest: Manifest) -> Base:

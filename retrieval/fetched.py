@@ -58,7 +58,7 @@ class FetchedEntries:
             stamps, parts = self._stamps, self._parts
         missing = [entry_id for entry_id, stamp in wanted.items() if stamps.get(entry_id) != stamp]
         if missing:
-            parts = self._add(self._fetch(missing), tokeniser)
+            parts = self._add(self._fetch(missing), missing, parts, tokeniser)
         ids = np.fromiter(wanted, np.int64, len(wanted))
         found = [(part, np.flatnonzero(np.isin(part.segment.columns.entry_ids, ids) & part.live)) for part in parts]
         return [(part, rows) for part, rows in found if len(rows)]
@@ -68,25 +68,33 @@ class FetchedEntries:
         with self._lock:
             self._stamps, self._parts = {}, ()
 
-    def _add(self, entries: Sequence[Fetched], tokeniser: Tokeniser) -> tuple[Part, ...]:
-        """What is kept, with these entries."""
+    def _add(
+        self, entries: Sequence[Fetched], missing: Sequence[int], held: Sequence[Part], tokeniser: Tokeniser
+    ) -> tuple[Part, ...]:
+        """``held`` with these entries; of those that were missing and did not come, no older state either. Others may
+        have let go of everything meanwhile: whoever held it when the search began still does."""
+        ids = np.array(sorted(missing), np.int64)
+        if not entries:
+            return _without(held, ids)
+        in_order = sorted(entries, key=lambda entry: entry.document.entry_id)
+        documents = [entry.document for entry in in_order]
         with self._lock:
-            ids = np.array(sorted(entry.document.entry_id for entry in entries), np.int64)
-            kept = tuple(part.without(ids)[0] for part in self._parts)
-            if not entries:
-                return kept
-            in_order = sorted(entries, key=lambda entry: entry.document.entry_id)
-            documents = [entry.document for entry in in_order]
             added = Part(
                 Segment.build(documents, tokeniser, self._vocabularies, _vectors(in_order)), np.empty(0, np.int64)
             )
-            parts = (*kept, added)
+            parts = (*_without(self._parts, ids), added)
             if sum(map(len, parts)) > MOST_KEPT:
-                self._stamps, self._parts = {}, ()  # this search still has them all
-                return parts
-            self._stamps = self._stamps | {entry.document.entry_id: entry.stamp for entry in in_order}
-            self._parts = _joined(parts)
-            return self._parts
+                self._stamps, self._parts = {}, ()
+            else:
+                gone = set(missing)
+                stamps = {entry_id: stamp for entry_id, stamp in self._stamps.items() if entry_id not in gone}
+                self._stamps = stamps | {entry.document.entry_id: entry.stamp for entry in in_order}
+                self._parts = _joined(parts)
+        return (*_without(held, ids), added)
+
+
+def _without(parts: Sequence[Part], entry_ids: NDArray[np.int64]) -> tuple[Part, ...]:
+    return tuple(part.without(entry_ids)[0] for part in parts)
 
 
 def _joined(parts: Sequence[Part]) -> tuple[Part, ...]:

@@ -20,6 +20,11 @@ VIEWERS = 24
 """Whose visible rows are kept: agents of one office see the same. At a million phrasings each takes 1.2 MB."""
 
 
+KEPT_FROM = 2_000
+"""Documents of a segment from which on what is seen of it is kept; of smaller ones it is worked out anew, so that they,
+which come and go, do not push out the large."""
+
+
 @dataclass(frozen=True)
 class Part:
     """A segment and which of it lives."""
@@ -91,6 +96,8 @@ class Sight:
             return kept[3], kept[4]
         documents = segment.columns.visible(viewer, now)
         phrases = np.repeat(documents, np.diff(segment.phrase_start))
+        if len(segment) < KEPT_FROM:
+            return documents, phrases
         until = segment.columns.next_change(now)
         with self._lock:
             self._kept.pop(key, None)

@@ -385,6 +385,19 @@ def scan(table: Any, query: Any, allowed: Any) -> Any:
     return result
 
 
+@reassociated
+def likenesses(octets: Any, worth: Any, rows: Any) -> Any:
+    """For each row the sum of what its octets (n, d / 8) are worth, by place and value: ``worth`` (d / 8, 256)."""
+    result = np.empty(len(rows), np.float32)
+    for i in range(len(rows)):
+        row = rows[i]
+        total = np.float32(0)
+        for j in range(len(worth)):
+            total += worth[j, octets[row, j]]
+        result[i] = total
+    return result
+
+
 @compiled
 def nearest_codes(codes: Any, asked: Any, allowed: Any, depth: int) -> Any:
     """The ``depth`` allowed rows (``allowed`` empty: of all) nearest by Hamming distance, and those as near as the
@@ -455,3 +468,4 @@ def warm() -> None:
     cosines_in_file(-1, 0, weights, wanted)
     scan(halves, weights, everything)
     nearest_codes(signs, signs[0], everything, 1)
+    likenesses(fixed([[0]], np.uint8), fixed(np.zeros((1, 256)), np.float32), wanted)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from retrieval.array_file import Damaged
 
-FORMAT = 1
+FORMAT = 2
 """Of the arrays of a segment; a base of another format is built anew."""
 CUTTING_CODE = (
     "text.py",

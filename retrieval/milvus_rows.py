@@ -103,7 +103,8 @@ def dimension_of(token: str) -> int:
 def packed(document: Document) -> str:
     """The document as JSON, compressed where Milvus could not hold it otherwise.
 
-    Of an answer that is too long even so, the end is left out: it is found by its beginning.
+    Of an answer that is too long even so, the end is left out: it is found by its beginning; then so are the ends of
+    similar questions. One entry that does not fit would hold up all that are written after it.
     """
     while True:
         said = {f.name: getattr(document, f.name) for f in fields(document)}
@@ -113,9 +114,16 @@ def packed(document: Document) -> str:
         if len(plain.encode()) <= PAYLOAD_BYTES:
             return plain
         small = "z" + base64.b85encode(zlib.compress(plain.encode(), 9)).decode()
-        if len(small) <= PAYLOAD_BYTES or not document.answer:
+        if len(small) <= PAYLOAD_BYTES:
             return small
-        document = replace(document, answer=document.answer[: len(document.answer) * 3 // 4])
+        if document.answer:
+            document = replace(document, answer=_beginning(document.answer))
+        else:
+            document = replace(document, similar=tuple(map(_beginning, document.similar)))
+
+
+def _beginning(text: str) -> str:
+    return text[: len(text) * 3 // 4]
 
 
 def unpacked(payload: str) -> Document:

@@ -101,10 +101,10 @@ class VectorTable:
 
     def _near(self, query: Matrix, k: int, allowed: Mask | None, open_rows: int) -> Rows:
         """Rows among which the nearest are."""
-        if allowed is not None and open_rows <= max(k, _ALONE * (self.codes.depth if self.codes else k)):
+        if allowed is not None and open_rows <= max(k, _ALONE * (self.codes.fine if self.codes else k)):
             return np.flatnonzero(allowed)
         mask = fixed(_ALL if allowed is None or open_rows == len(self) else allowed, np.bool_)
-        if self.codes and self.codes.depth >= k:
+        if self.codes and self.codes.fine >= k:
             return self.codes.near(query, mask)
         scanned = kernels.scan(self._bits, _halved(query), mask)
         edge = np.partition(scanned, len(scanned) - k)[len(scanned) - k] if len(scanned) > k else np.float32(-2)

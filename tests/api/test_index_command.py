@@ -165,7 +165,7 @@ def test_a_child_that_fails_says_why(tmp_path: Path, program: Callable[[str], No
         child.run(["flush"])
 
 
-def test_a_child_that_is_stopped_has_ended(tmp_path: Path, program: Callable[[str], None]) -> None:
+def test_a_child_that_is_stopped_has_ended_and_none_follows_it(tmp_path: Path, program: Callable[[str], None]) -> None:
     child = IndexChild(Settings(data_folder=tmp_path))
     program("exec sleep 60")
     said: list[str] = []
@@ -174,13 +174,16 @@ def test_a_child_that_is_stopped_has_ended(tmp_path: Path, program: Callable[[st
         with pytest.raises(Unavailable):
             child.run(["flush"], said.append)
 
-    thread = threading.Thread(target=run)
-    thread.start()
+    running, waiting = threading.Thread(target=run, daemon=True), threading.Thread(target=run, daemon=True)
+    running.start()
     while child.process_id is None:
         threading.Event().wait(0.01)
+    waiting.start()
+    threading.Event().wait(0.05)
     child.stop()
-    thread.join(30)
-    assert not thread.is_alive()
+    for thread in (running, waiting):
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 @dataclass
@@ -236,6 +239,9 @@ def test_the_keeper_writes_when_much_has_come_together_or_little_for_long(
     assert keeper.look()
     monkeypatch.undo()
     index.delta_entries = index_keeper.MOST_IN_MEMORY + 1
+    assert not keeper.look()  # it has only just written
+    monkeypatch.setattr(index_keeper, "REST_SECONDS", 0.0)
+    keeper = IndexKeeper(tmp_path / "other", index, follower, child)
     assert keeper.look()
     index.delta_entries, follower.position, follower.base_is_old = 0, 10, True
     assert keeper.look()

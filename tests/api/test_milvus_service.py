@@ -91,3 +91,11 @@ def test_a_search_says_plainly_that_milvus_is_away(tmp_path: Path, sqlite_url: s
     with pytest.raises(Unavailable, match="Milvus"):
         built.index.search("社保卡", ALL, NOW)
     built.close()
+
+
+def test_a_process_starts_while_milvus_is_away(tmp_path: Path, sqlite_url: str) -> None:
+    settings = Settings(data_folder=tmp_path, database_url=sqlite_url, index="milvus", milvus_url="http://127.0.0.1:9")
+    built = build(settings)
+    built.start()
+    assert built.state.running and built.follower.running and not built.follower.loaded
+    built.close()

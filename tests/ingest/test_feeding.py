@@ -233,6 +233,21 @@ def test_an_index_that_is_gone_or_of_another_base_is_written_anew(
     assert found(again, card(1).question) == [first.id]
 
 
+def test_a_change_does_not_wait_until_everything_is_written_again(
+    session: Session, cast: Cast, node: Callable[[], Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = [published(session, card(i), code=f"K-{i}") for i in range(3)]
+    index, follower, feeder = node()
+    follower.catch_up()
+    monkeypatch.setattr("ingest.feeding.BATCH", 1)
+    feeder.write_again([version.entry_id for version in versions])
+    new = published(session, card(7), code="K-7")
+    follower.catch_up()
+    assert found(index, card(7).question)[0] == new.id
+    assert follower.lag() == 0
+    assert feeder.waiting() == 3
+
+
 def test_counts_made_anew_by_who_wrote_nothing_keep_the_time_that_readers_name(
     session: Session, cast: Cast, node: Callable[[], Node]
 ) -> None:

@@ -70,7 +70,7 @@ def test_rows_by_codes_are_the_nearest_by_hamming_distance(dimension: int) -> No
         allowed = random.random(3000) < share
         held = np.flatnonzero(allowed)
         edge = np.sort(distances[held])[min(depth, len(held)) - 1]
-        codes = SignCodes(kernels.fixed(words, np.uint64), np.zeros(dimension, np.float32), depth)
+        codes = SignCodes(kernels.fixed(words, np.uint64), np.zeros(dimension, np.float32), depth, len(words))
         found = codes.near(np.where(np.unpackbits(asked.view(np.uint8), bitorder="little"), 1, -1), allowed)
         assert found.tolist() == held[distances[held] <= edge].tolist()
 
@@ -163,3 +163,15 @@ def test_rows_read_from_the_file_have_the_same_cosines_and_one_that_is_cut_short
     assert len(in_file.cosines(query, rows[:2])) == 2
     with pytest.raises(Damaged, match=r"table\.arrays"):
         in_file.cosines(query, rows)
+
+
+def test_of_the_rows_found_by_codes_those_nearest_to_the_question_itself_are_looked_at(many: VectorTable) -> None:
+    codes = many.codes
+    assert codes is not None
+    query = unit(1, 128, 6)[0]
+    wide = replace(codes, depth=600, fine=600).near(query, kernels.fixed([], np.bool_))
+    bits = np.unpackbits(codes.words.view(np.uint8), axis=1, bitorder="little")
+    likeness = bits[wide].astype(np.float64) @ (query - codes.centre).astype(np.float64)
+    kept = replace(codes, depth=600, fine=50).near(query, kernels.fixed([], np.bool_))
+    assert len(kept) >= 50
+    assert likeness[np.isin(wide, kept)].min() >= np.sort(likeness)[-50] - 1e-5
