@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -256,7 +257,7 @@ def _ask_by_http(port: int, asked: Sequence[AskedQuestion]) -> None:
                 "Content-Type": "application/json",
             },
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with suppress(HTTPError), urllib.request.urlopen(request, timeout=30) as response:  # a 503 is no answer
             response.read()
 
 
