@@ -27,7 +27,7 @@ from ingest.vector_pruning import prune
 from models.thesaurus import newest_versions
 from retrieval.array_file import Damaged
 from retrieval.documents import Change, Document
-from retrieval.embedded import ANSWER_TOKENS
+from retrieval.embedded import encoded
 from retrieval.store import Base, Manifest, Store, Writer
 from retrieval.thesaurus import Thesaurus
 from retrieval.tokens import Tokeniser
@@ -240,11 +240,4 @@ class Indexer:
         return self._tokeniser_with(thesaurus_of(newest) if newest else None)
 
     def _encoded(self, documents: Sequence[Document]) -> tuple[Matrix, Matrix] | None:
-        """Vectors of all phrasings and of all answers; an empty answer has the zero vector."""
-        if self._vectors is None:
-            return None
-        phrases = self._vectors.encode([phrasing for document in documents for phrasing in document.phrasings])
-        answers = np.zeros((len(documents), self._vectors.dimension), np.float32)
-        spoken = [i for i, document in enumerate(documents) if document.answer.strip()]
-        answers[spoken] = self._vectors.encode([documents[i].answer for i in spoken], max_tokens=ANSWER_TOKENS)
-        return phrases, answers
+        return encoded(documents, self._vectors)

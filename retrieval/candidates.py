@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.generation import Generation, Seen
-from retrieval.postings import Found, Postings, best_rows, bm25, find
+from retrieval.postings import Found, Postings, bm25, find, ranked_rows
 from retrieval.question import Slot, Understood
 from retrieval.segment import Segment
 from retrieval.statistics import Statistics
@@ -55,7 +55,7 @@ class Field:
     documents: Rows
     """The document of each nominated row; one may come more than once, by several of its phrasings."""
     scores: NDArray[np.floating]
-    """In their order, on a scale that is the same in all segments; none where there is only one segment."""
+    """In their order, on a scale that is the same in all segments; not read where there is only one segment."""
     order: Rows
     """(2, n): entry id and row of each, by which equal scores are put in order; as good as in one segment."""
 
@@ -96,14 +96,13 @@ def _fields(question: Understood, looked_up: LookedUp, generation: Generation, s
 
     def by_words(postings: Postings, statistics: Statistics, asked: Asked, owner: Rows | None) -> Field:
         allowed = seen.documents if owner is None else seen.phrases
-        rows = best_rows(postings, statistics, asked, allowed, PER_FIELD)
-        return field(rows, owner, np.empty(0) if lone else bm25(postings, statistics, asked, rows))
+        return field(*ranked_rows(postings, statistics, asked, allowed, PER_FIELD), owner)
 
     def by_vector(table: VectorTable, vector: Matrix, owner: Rows | None) -> Field:
         rows = table.nearest(vector, PER_FIELD, seen.documents if owner is None else seen.phrases)
-        return field(rows, owner, np.empty(0) if lone else table.cosines(vector, rows))
+        return field(rows, np.empty(0) if lone else table.cosines(vector, rows), owner)
 
-    def field(rows: Rows, owner: Rows | None, scores: NDArray[np.floating]) -> Field:
+    def field(rows: Rows, scores: NDArray[np.floating], owner: Rows | None) -> Field:
         documents = rows if owner is None else owner[rows]
         return Field(documents, scores, np.stack([segment.columns.entry_ids[documents], rows]))
 

@@ -190,7 +190,7 @@ class EmbeddedIndex:
         segment = None
         vocabularies = state.generation.vocabularies
         if added:
-            segment = Segment.build(added, self._tokeniser, vocabularies, self._encode(added))
+            segment = Segment.build(added, self._tokeniser, vocabularies, encoded(added, self._entry_encoder))
             state.speller.learn(segment.title_words(vocabularies))
         generation = state.generation.changed(np.array(sorted(latest), np.int64), segment)
         base, delta = generation.parts[: state.base_parts], generation.parts[state.base_parts :]
@@ -251,15 +251,16 @@ class EmbeddedIndex:
         focus_vector = self._encoder.encode([question.focus_to_encode])[0] if question.is_story else vector
         return replace(question, vector=vector, focus_vector=focus_vector)
 
-    def _encode(self, documents: Sequence[Document]) -> tuple[Matrix, Matrix] | None:
-        """Vectors of all phrasings and of all answers; an empty answer has the zero vector."""
-        if self._entry_encoder is None:
-            return None
-        phrases = self._entry_encoder.encode([p for d in documents for p in d.phrasings])
-        answers = np.zeros((len(documents), self._entry_encoder.dimension), np.float32)
-        spoken = [i for i, d in enumerate(documents) if d.answer.strip()]
-        answers[spoken] = self._entry_encoder.encode([documents[i].answer for i in spoken], max_tokens=ANSWER_TOKENS)
-        return phrases, answers
+
+def encoded(documents: Sequence[Document], encoder: TextEncoder | None) -> tuple[Matrix, Matrix] | None:
+    """Vectors of all phrasings and of all answers; an empty answer has the zero vector. None without an encoder."""
+    if encoder is None:
+        return None
+    phrases = encoder.encode([phrasing for document in documents for phrasing in document.phrasings])
+    answers = np.zeros((len(documents), encoder.dimension), np.float32)
+    spoken = [i for i, document in enumerate(documents) if document.answer.strip()]
+    answers[spoken] = encoder.encode([documents[i].answer for i in spoken], max_tokens=ANSWER_TOKENS)
+    return phrases, answers
 
 
 def _merged(parts: Sequence[Part]) -> list[Part]:

@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from retrieval.counts import Counts, counts_of
 from retrieval.documents import Change, Document
-from retrieval.embedded import ANSWER_TOKENS, TextEncoder
+from retrieval.embedded import TextEncoder, encoded
 from retrieval.milvus import MilvusIndex
 from retrieval.milvus_rows import Lengths, Row, packed, rows_of, stamp_of, unpacked
 from retrieval.milvus_store import MilvusStore
 from retrieval.segment import Segment
 from retrieval.tokens import Tokeniser
-from retrieval.vectors import Matrix
 from retrieval.vocabulary import Vocabularies, Vocabulary
 
 Written = Mapping[int, tuple[str, Counts] | None]
@@ -31,7 +28,7 @@ def write(
     phrasings: list[Row] = []
     entries: list[Row] = []
     if documents:
-        segment = Segment.build(documents, tokeniser, vocabularies, _encoded(documents, encoder))
+        segment = Segment.build(documents, tokeniser, vocabularies, encoded(documents, encoder))
         phrasings, entries = rows_of(segment, vocabularies, lengths)
         for document, row, counts in zip(documents, entries, counts_of(segment, vocabularies), strict=True):
             written[document.entry_id] = (row["stamp"], counts)
@@ -61,13 +58,3 @@ class LoneWriter:
 def stamp(document: Document) -> str:
     """Of the state in which the document would be written."""
     return stamp_of(packed(document))
-
-
-def _encoded(documents: Sequence[Document], encoder: TextEncoder | None) -> tuple[Matrix, Matrix] | None:
-    if encoder is None:
-        return None
-    phrases = encoder.encode([p for d in documents for p in d.phrasings])
-    answers = np.zeros((len(documents), encoder.dimension), np.float32)
-    spoken = [i for i, d in enumerate(documents) if d.answer.strip()]
-    answers[spoken] = encoder.encode([documents[i].answer for i in spoken], max_tokens=ANSWER_TOKENS)
-    return phrases, answers
